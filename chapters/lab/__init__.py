@@ -1,0 +1,5 @@
+"""What several readings share: tasks, training loops and the look of figures."""
+
+import torch
+
+torch.set_num_threads(1)

@@ -1,0 +1,35 @@
+"""What the references and the mistakes answer, computed now."""
+
+import importlib
+from collections.abc import Callable
+from functools import cache
+
+from autograder.answer import ask
+from autograder.exercise import PUBLIC_SEED, Exercise, find
+from autograder.mistakes import mistakes_of
+from autograder.verdict import Expected
+
+
+def reference_of(exercise: Exercise) -> Callable:
+    """The right answer to an exercise."""
+    return getattr(
+        importlib.import_module(f"autograder.reference.{exercise.module}"), exercise.name
+    )
+
+
+def mistake_functions(exercise: Exercise) -> dict[str, Callable]:
+    """The runnable mistakes of an exercise by name."""
+    importlib.import_module(f"autograder.mistakes.{exercise.module}")
+    return mistakes_of(exercise.name)
+
+
+@cache
+def expected(name: str, seed: int = PUBLIC_SEED) -> Expected:
+    """The cases of that seed, and what the reference and each mistake answer to them."""
+    exercise = find(name)
+    cases = exercise.cases_from(seed)
+    return Expected(
+        tuple(cases),
+        ask(exercise, reference_of(exercise), cases),
+        {key: ask(exercise, wrong, cases) for key, wrong in mistake_functions(exercise).items()},
+    )

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from autograder.errors import Refused
+
 PUBLIC_SEED = 20260
 
 
@@ -122,7 +124,7 @@ class Exercise:
         return next(mistake for mistake in self.mistakes if mistake.name == name)
 
 
-class UnknownExercise(LookupError):
+class UnknownExercise(Refused):
     """No exercise has that name; the message offers the nearest ones."""
 
 

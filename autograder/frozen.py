@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from autograder.answer import Answers
+from autograder.errors import Refused
 from autograder.exercise import Case, Exercise
 from autograder.plain import decode, encode
 from autograder.verdict import Expected
@@ -16,7 +17,7 @@ from autograder.verdict import Expected
 FOLDER = Path(__file__).parent / "cases"
 
 
-class NoCases(LookupError):
+class NoCases(Refused):
     """The frozen cases of an exercise are missing or damaged; the message says how to mend it."""
 
 

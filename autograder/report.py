@@ -4,7 +4,7 @@ import html
 import re
 import textwrap
 
-from autograder.verdict import Verdict
+from autograder.verdict import AspectResult, Verdict
 
 WIDTH = 78
 
@@ -49,7 +49,8 @@ def as_text(verdict: Verdict) -> str:
         for aspect in verdict.aspects:
             mark = "ok" if aspect.passed else "--"
             earned = f"{number(aspect.earned)}/{number(aspect.points)}"
-            lines.append(f"  {mark}  {aspect.name:<{width}}  {earned:>5}")
+            waits = f"  counts once “{aspect.waits_for}” is right" if aspect.waits_for else ""
+            lines.append(f"  {mark}  {aspect.name:<{width}}  {earned:>5}{waits}")
         for paragraph in explanation(verdict):
             lines.append("")
             lines += textwrap.wrap(paragraph, WIDTH, break_long_words=False, break_on_hyphens=False)
@@ -81,10 +82,14 @@ def _table(verdict: Verdict) -> str:
     rows = "".join(
         f'<tr style="background:none"><td style="{cell}">{"✓ right" if a.passed else "✗ not yet"}</td>'
         f'<td style="{cell}">{_inline(a.name)}</td>'
-        f'<td style="{cell}">{number(a.earned)} of {number(a.points)}</td></tr>'
+        f'<td style="{cell}">{number(a.earned)} of {number(a.points)}{_waits(a)}</td></tr>'
         for a in verdict.aspects
     )
     return f'<table style="border:0;margin:.3em 0;color:inherit">{rows}</table>'
+
+
+def _waits(aspect: AspectResult) -> str:
+    return _inline(f", counts once “{aspect.waits_for}” is right") if aspect.waits_for else ""
 
 
 def _inline(text: str) -> str:

@@ -30,10 +30,13 @@ class Expected:
 
 @dataclass(frozen=True)
 class AspectResult:
+    """Whether an aspect passed and what it earned; `waits_for` names the aspect it needs first."""
+
     name: str
     points: float
     earned: float
     passed: bool
+    waits_for: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,13 @@ def judge(exercise: Exercise, expected: Expected, answers: Answers) -> Verdict:
     rows = list(zip(expected.cases, answers.answers, differences, strict=True))
     failing = {aspect.name: _failing_rows(aspect, rows) for aspect in exercise.aspects}
     aspects = tuple(
-        AspectResult(a.name, a.points, a.points * _earns(a, failing), not failing[a.name])
+        AspectResult(
+            a.name,
+            a.points,
+            a.points * _earns(a, failing),
+            not failing[a.name],
+            a.needs if a.needs and failing[a.needs] and not failing[a.name] else "",
+        )
         for a in exercise.aspects
     )
     if not any(failing.values()):
@@ -116,16 +125,22 @@ Row = tuple[Case, Answer, list[Difference]]
 
 def _failing_rows(aspect: Aspect, rows: list[Row]) -> list[Row]:
     chosen = [row for row in rows if aspect.kinds is None or row[0].kind in aspect.kinds]
+    # An exception that is due leaves no difference, and spoils neither purity nor quiet.
     if aspect.of == "purity":
-        return [row for row in chosen if row[1].failure or row[1].changed or row[1].unstable]
+        return [row for row in chosen if _fails(row) or row[1].changed or row[1].unstable]
     if aspect.of == "quiet":
-        return [row for row in chosen if row[1].failure or row[1].warned]
+        return [row for row in chosen if _fails(row) or row[1].warned]
     found = []
     for case, answer, differences in chosen:
         own = [d for d in differences if not d.part or not aspect.parts or d.part in aspect.parts]
         if own:
             found.append((case, answer, own))
     return found
+
+
+def _fails(row: Row) -> bool:
+    _, answer, differences = row
+    return bool(answer.failure and differences)
 
 
 def _earns(aspect: Aspect, failing: dict[str, list[Row]]) -> bool:
@@ -176,7 +191,7 @@ def _fact(aspect: Aspect, failing: list[Row]) -> str:
     _, answer, differences = failing[0]
     if aspect.of == "values":
         return differences[0].text
-    if answer.failure:
+    if _fails(failing[0]):
         return _failure_text(answer)
     if aspect.of == "purity":
         return _impurity(answer)

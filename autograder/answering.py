@@ -1,0 +1,59 @@
+"""Run one student's file in a process of its own: ``python -m autograder.answering``.
+
+Reads a job as JSON from standard input ({"exercise", "file", "seed", "out"}), writes the answers
+to the file `out`. The process that started it judges them, and survives whatever happens here.
+"""
+
+import json
+import os
+import runpy
+import sys
+from pathlib import Path
+
+from autograder import frozen
+from autograder.answer import Answers, ask
+from autograder.exercise import find
+
+
+def answer_file(name: str, file: str, seed: int | None) -> Answers:
+    """Run `file` and ask its function `name`: the frozen cases, then those of `seed`."""
+    exercise = find(name)
+    cases = list(frozen.load(name).cases)
+    if seed is not None:
+        cases += exercise.cases_from(seed)
+    sys.path.insert(0, str(Path(file).resolve().parent))
+    try:
+        names = runpy.run_path(file)
+    except SyntaxError as error:
+        return Answers(problem=f"The file is not valid Python: {error.msg} (line {error.lineno}).")
+    except (Exception, SystemExit) as error:
+        said = f": {error}" if str(error) else ""
+        return Answers(problem=f"Running the file raises {type(error).__name__}{said}.")
+    if name not in names:
+        return Answers(
+            problem=f"The file defines no `{name}`. Define `{name}({exercise.signature})`."
+        )
+    return ask(exercise, names[name], cases)
+
+
+def _limit_files(size: int = 64 * 2**20) -> None:
+    """No file that this process writes, its log of errors included, may grow beyond `size` bytes."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def main() -> None:
+    _limit_files()
+    job = json.load(sys.stdin)
+    out = job["out"]
+    answers = answer_file(job["exercise"], job["file"], job["seed"])
+    partial = Path(f"{out}.part")
+    partial.write_text(answers.to_json(), encoding="utf-8")
+    os.replace(partial, out)
+
+
+if __name__ == "__main__":
+    main()

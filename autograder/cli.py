@@ -1,0 +1,183 @@
+"""The command `autograder`. Bad input gets one line on standard error and exit status 2."""
+
+import argparse
+import json
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from autograder.errors import Refused
+from autograder.exercise import UnknownExercise, find, registry
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit status is 0, 1 where something is wrong, 2 for bad input."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except Refused as error:
+        print(f"autograder: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="autograder", description=__doc__)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    add = commands.add_parser("list", help="the exercises, their chapters and points")
+    add.set_defaults(run=_list)
+
+    add = commands.add_parser("check", help="judge files, each named after its function")
+    add.add_argument("files", nargs="+", type=Path, metavar="FILE", help="such as rnn_step.py")
+    add.add_argument("--json", action="store_true", help="print one line of JSON a file")
+    add.add_argument("--hidden", action="store_true", help="add the class's hidden cases")
+    add.add_argument("--seed", type=int, help="the seed of the hidden cases (default: the class's)")
+    add.add_argument("--timeout", type=float, default=60, metavar="S", help="seconds for each file")
+    add.set_defaults(run=_check)
+
+    add = commands.add_parser("freeze", help="rebuild the frozen public cases")
+    add.add_argument("names", nargs="*", metavar="EXERCISE", help="which (default: all)")
+    add.add_argument("--check", action="store_true", help="change nothing; fail where any is stale")
+    add.set_defaults(run=_freeze)
+
+    add = commands.add_parser("bundle", help="what students get: notebooks and a wheel")
+    add.add_argument("--out", type=Path, default=Path("dist"), help="folder (default: dist)")
+    add.set_defaults(run=_bundle)
+
+    add = commands.add_parser("sample-class", help="a made-up class, to see grading at work")
+    add.add_argument("assignments", nargs="*", metavar="ASSIGNMENT", help="default: all released")
+    add.set_defaults(run=_sample_class)
+
+    add = commands.add_parser("scores", help="the class's scores, from nbgrader's gradebook")
+    add.add_argument("assignment", nargs="?", metavar="ASSIGNMENT", help="default: all")
+    add.set_defaults(run=_scores)
+
+    add = commands.add_parser("doctor", help="say what is missing or wrong in this installation")
+    add.set_defaults(run=_doctor)
+    return parser
+
+
+def _list(options) -> int:
+    width = max(map(len, registry()))
+    for exercise in registry().values():
+        arguments = f"({exercise.signature})"
+        print(
+            f"{exercise.chapter}  {exercise.name:<{width}}  {exercise.max_score:>3g}  {arguments}"
+        )
+    return 0
+
+
+def _check(options) -> int:
+    files = [(file, _exercise_of(file)) for file in options.files]
+    passed = [_check_one(file, exercise, options) for file, exercise in files]
+    return 0 if all(passed) else 1
+
+
+def _check_one(file: Path, exercise, options) -> bool:
+    from autograder import report
+    from autograder.files import judge_file
+
+    verdict = judge_file(exercise, file, options.timeout, _hidden(exercise, options))
+    if options.json:
+        row = {
+            "exercise": exercise.name,
+            "passed": verdict.passed,
+            "score": verdict.score,
+            "max_score": verdict.max_score,
+            "diagnosis": list(verdict.diagnosis),
+            "message": report.message(verdict),
+        }
+        print(json.dumps(row), flush=True)
+    else:
+        print(report.as_text(verdict), end="\n\n", flush=True)
+    return verdict.passed
+
+
+def _exercise_of(file: Path):
+    """The exercise that a file is named after. Raises Refused before anything is run."""
+    if file.suffix == ".ipynb":
+        raise Refused(
+            f"{file} is a notebook; `check` judges one function in a file named after it. "
+            f"For a notebook: nbgrader validate {file}"
+        )
+    if not file.is_file():
+        raise Refused(f"There is no file {file}. Name a file that is called after its function.")
+    try:
+        return find(file.stem)
+    except UnknownExercise as error:
+        raise Refused(f"{file} is not named after an exercise. {error}") from None
+
+
+def _instructors_edition(why: str) -> None:
+    """Raises Refused where only the students' edition is installed."""
+    if find_spec("autograder.grading") is None:
+        raise Refused(
+            f"{why} needs the instructor's edition: install the package from the course's repository."
+        )
+
+
+def _hidden(exercise, options):
+    if not options.hidden:
+        return None
+    _instructors_edition("--hidden")
+    from autograder.grading import hidden, live
+
+    seed = options.seed if options.seed is not None else hidden.seed(Path.cwd())
+    return seed, live.expected(exercise.name, seed)
+
+
+def _freeze(options) -> int:
+    _instructors_edition("`autograder freeze`")
+    from autograder.grading import freeze
+
+    for name in options.names:
+        find(name)
+    if options.check:
+        chosen = [find(name) for name in options.names] or list(registry().values())
+        reasons = [reason for exercise in chosen if (reason := freeze.stale(exercise))]
+        print("\n".join(reasons) or f"The cases of {len(chosen)} exercises are up to date.")
+        return 1 if reasons else 0
+    changed = freeze.freeze(options.names)
+    print(f"Written: {', '.join(changed)}" if changed else "All cases were up to date.")
+    return 0
+
+
+def _bundle(options) -> int:
+    _instructors_edition("`autograder bundle`")
+    from autograder.grading import bundle
+
+    for path in bundle.bundle(Path.cwd(), options.out):
+        print(path)
+    return 0
+
+
+def _sample_class(options) -> int:
+    _instructors_edition("`autograder sample-class`")
+    from autograder.grading import sample_class
+
+    students = sample_class.make(Path.cwd(), options.assignments or None)
+    print(f"Made {len(students)} students: {', '.join(students)}")
+    return 0
+
+
+def _scores(options) -> int:
+    _instructors_edition("`autograder scores`")
+    from autograder.grading import scores
+
+    print(scores.table(Path.cwd(), options.assignment))
+    return 0
+
+
+def _doctor(options) -> int:
+    from autograder import doctor
+
+    findings = doctor.examine(Path.cwd())
+    for finding in findings:
+        print(finding)
+    return 1 if any(finding.bad for finding in findings) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -139,7 +139,10 @@ def _ask_case(exercise: Exercise, function: Callable, case: Case) -> Answer:
 
 def _call(exercise: Exercise, function: Callable, inputs: dict[str, Any]) -> Answer:
     given = copy_inputs(inputs)
-    with warnings.catch_warnings(record=True) as caught, np.errstate(all="warn"):
+    with (
+        warnings.catch_warnings(record=True) as caught,
+        np.errstate(divide="warn", over="warn", invalid="warn", under="ignore"),
+    ):
         warnings.simplefilter("always")
         try:
             with (

@@ -23,9 +23,8 @@ class Section:
     label: str
     title: str
 
-    @property
-    def address(self) -> str:
-        return f"chapters/{self.page}.html#{self.label}"
+    def __str__(self) -> str:
+        return f"“{self.title}” in chapter {int(self.page[:2])} ({self.page}.ipynb#{self.label})"
 
 
 @dataclass(frozen=True)

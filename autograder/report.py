@@ -28,11 +28,10 @@ def explanation(verdict: Verdict) -> list[str]:
         paragraphs.append(
             f"In every case your results are exactly those of a known mistake: {mistake.says}"
         )
-        paragraphs.append(f"The right step: “{mistake.see.title}”, {mistake.see.address}")
+        paragraphs.append(f"The right step: {mistake.see}.")
     paragraphs += verdict.findings
     if not verdict.passed and not verdict.diagnosis:
-        see = verdict.exercise.see
-        paragraphs.append(f"To read again: “{see.title}”, {see.address}")
+        paragraphs.append(f"To read again: {verdict.exercise.see}.")
     return paragraphs
 
 

@@ -67,7 +67,7 @@ def test_a_wrong_file_is_explained_in_words(run):
     status, out, _ = run("check", write("rnn_step.py", STEP.replace(" + b", "")))
     assert status == 1
     assert "bias" in out
-    assert "chapters/01-vanilla-rnn.html#rnn-step" in out
+    assert "01-vanilla-rnn.ipynb#rnn-step" in out
 
 
 def test_hidden_cases_are_added_for_a_seed(run):

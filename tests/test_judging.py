@@ -338,4 +338,4 @@ def test_the_html_report_escapes_what_students_write():
 def test_the_text_report_fits_a_terminal(verdict_on):
     text = report.as_text(verdict_on(half))
     assert max(map(len, text.splitlines())) <= report.WIDTH
-    assert "“One step”, chapters/01-vanilla-rnn.html#rnn-step" in text
+    assert "“One step” in chapter 1 (01-vanilla-rnn.ipynb#rnn-step)" in text

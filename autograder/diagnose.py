@@ -36,8 +36,10 @@ def known_mistake(
 def _same(exercise: Exercise, a: Answer, b: Answer) -> bool:
     if a.failure or b.failure:
         return bool(a.failure and b.failure and a.failure.kinds[:1] == b.failure.kinds[:1])
-    flags_a = (a.changed, a.unstable, bool(a.warned))
-    flags_b = (b.changed, b.unstable, bool(b.warned))
+    # A warning counts where the exercise asks for silence; elsewhere it is a matter of style.
+    quiet = any(aspect.of == "quiet" for aspect in exercise.aspects)
+    flags_a = (a.changed, a.unstable, bool(a.warned) and quiet)
+    flags_b = (b.changed, b.unstable, bool(b.warned) and quiet)
     return flags_a == flags_b and _equal_values(exercise, a, b)
 
 

@@ -89,7 +89,6 @@ class Exercise:
     compare         replaces the comparison with the reference for answers that are not unique:
                     (case, expected, got) -> list of Difference
     rtol, atol      tolerance against the reference
-    arity           the number of arguments that the function must accept, where `call` hides it
     libraries       what may be imported besides NumPy
     """
 

@@ -177,13 +177,14 @@ def _findings(
         if right:
             listed = ", ".join(dict.fromkeys(right))
             findings.append(f"Right in {len(right)} of {len(chosen)} such cases: {listed}.")
-    said = {text}
+    said, place = {text}, failing[first.name][0][0]
     for aspect in others:
-        text = _fact(aspect, failing[aspect.name])
+        case, text = failing[aspect.name][0][0], _fact(aspect, failing[aspect.name])
         explained = aspect.needs and failing[aspect.needs]
         if text not in said and not explained and len(said) < 4:
             said.add(text)
-            findings.append(f"{aspect.name}, {_place(failing[aspect.name][0][0])}: {text}")
+            where = "in the same case" if case is place else _place(case)
+            findings.append(f"{aspect.name}, {where}: {text}")
     return tuple(findings)
 
 

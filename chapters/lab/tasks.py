@@ -9,7 +9,7 @@ import torch
 
 
 def one_hot(tokens, size, scale=1.0):
-    """Turn integer tokens of any shape into one-hot vectors times `scale`, in torch's default dtype."""
+    """Turn integer tokens of any shape into one-hot vectors, times `scale`."""
     hot = torch.nn.functional.one_hot(torch.as_tensor(tokens), size)
     return scale * hot.to(torch.get_default_dtype())
 

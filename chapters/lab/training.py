@@ -36,16 +36,16 @@ class LastStateClassifier(nn.Module):
 
 @dataclass
 class TrainingLog:
-    """One entry an update: the loss and accuracy of its batch, and the gradient's norm before clipping."""
+    """One entry an update: its batch's loss and accuracy, and the gradient norm before clipping."""
 
     loss: list[float] = field(default_factory=list)
     accuracy: list[float] = field(default_factory=list)
     grad_norm: list[float] = field(default_factory=list)
 
     def first_solved(self, level=0.99, window=10):
-        """The number of updates after which the mean accuracy of the last `window` batches first reached `level`.
+        """How many updates it took until the last `window` batches had mean accuracy `level`.
 
-        None if it never did.
+        None if it never happened.
         """
         if len(self.accuracy) < window:
             return None
@@ -94,7 +94,7 @@ def accuracy(model, x, y):
 
 @torch.no_grad()
 def init_orthogonal(rnn, gain=1.0, input_scale=1.0):
-    """In place: make the recurrent matrices of an `nn.RNN` orthogonal (times `gain`), its biases zero.
+    """In place: give an `nn.RNN` orthogonal recurrent matrices, times `gain`, and zero biases.
 
     W_x keeps PyTorch's draw, times `input_scale`. Every layer and direction. Returns `rnn`.
     Draws from torch's global generator: seed that first.

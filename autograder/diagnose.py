@@ -124,7 +124,8 @@ def _common_factor(pairs) -> float | None:
     largest = int(np.argmax(np.abs(got)))
     if expected.size < 3 or got[largest] == 0 or expected[largest] == 0:
         return None
-    return float(expected[largest] / got[largest])
+    factor = float(expected[largest] / got[largest])
+    return factor if abs(factor - 1) > 1e-6 else None  # else it is lost precision, no factor
 
 
 def _common_shift(pairs) -> float | None:

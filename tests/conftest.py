@@ -5,9 +5,13 @@ import os
 # Before NumPy or torch is loaded: two test processes share two cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import sys
 from pathlib import Path
 
 import pytest
+
+# nbgrader starts commands of its environment by name.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 
 ROOT = Path(__file__).resolve().parent.parent
 

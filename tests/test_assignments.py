@@ -73,7 +73,8 @@ def test_exercises_stand_in_order_each_with_answer_and_check_cell(chapter):
     names = [exercise.name for exercise in exercises_of(chapter)]
     ids = [cell.metadata.get("nbgrader", {}).get("grade_id") for cell in notebook.cells]
     assert [i for i in ids if i in names] == names
-    assert [i for i in ids if i and i.endswith("-check")] == [f"{name}-check" for name in names]
+    checks = [i for i, c in zip(ids, notebook.cells, strict=True) if c.source.startswith("check(")]
+    assert checks == [f"{name}-check" for name in names]
     for exercise in exercises_of(chapter):
         answer = cell_called(notebook, exercise.name)
         assert answer.metadata.nbgrader.solution and not answer.metadata.nbgrader.grade

@@ -224,6 +224,4 @@ def test_every_aspect_has_cases_and_every_case_an_aspect(exercise):
 @each_exercise
 def test_hidden_cases_are_not_the_public_ones(exercise):
     public, hidden = (exercise.cases_from(seed) for seed in (PUBLIC_SEED, HIDDEN_SEEDS[0]))
-    assert any(
-        not identical(a.inputs, b.inputs) for a, b in zip(public, hidden, strict=True)
-    )
+    assert any(not identical(a.inputs, b.inputs) for a, b in zip(public, hidden, strict=True))

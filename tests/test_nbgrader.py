@@ -192,6 +192,16 @@ def graded(tmp_path_factory):
     return root
 
 
+@pytest.fixture
+def judging(tmp_path, monkeypatch):
+    """The judge in a course that has nothing but its settings."""
+    monkeypatch.setenv(hidden.VARIABLE, SEED)
+    shutil.copy(ROOT / "nbgrader_config.py", tmp_path)
+    judge = Judge()
+    judge.coursedir = course.course(tmp_path)
+    return judge
+
+
 def gradebook(root):
     return Gradebook(f"sqlite:///{root / 'class' / 'gradebook.db'}")
 
@@ -338,13 +348,13 @@ def test_scores_reach_the_export(graded):
     assert float(rows["jonas-meyer"]["score"]) == 0
 
 
-def test_no_outputs_of_a_student_run_in_the_graders_browser():
+def test_nothing_of_a_students_runs_in_the_graders_browser(judging):
     evil = "<script>alert(1)</script>"
     cell = new_code_cell("x", outputs=[new_output("display_data", data={"text/html": evil})])
     cell.outputs.append(
         new_output("display_data", data={"image/png": f'"{evil}', "text/plain": "x"})
     )
-    notebook, _ = judging(ROOT).preprocess(new_notebook(cells=[cell]), {})
+    notebook, _ = judging.preprocess(new_notebook(cells=[cell]), {})
     assert evil not in nbformat.writes(notebook)
     assert harmless(f"if $a<b$ and $a < b$ {evil}") == (
         "if $a< b$ and $a < b$ < script>alert(1)< /script>"
@@ -593,17 +603,10 @@ def test_a_rebuilt_notebook_is_valid_and_has_nothing_of_the_students_but_text():
 # The judge
 
 
-def judging(root):
-    judge = Judge()
-    judge.coursedir = course.course(root)
-    return judge
-
-
-def judged(outputs, monkeypatch):
-    monkeypatch.setenv(hidden.VARIABLE, SEED)
+def judged(judging, outputs):
     cell = exercise_cells(FIRST)[2]
     cell.outputs = outputs
-    notebook, _ = judging(ROOT).preprocess(new_notebook(cells=[cell]), {})
+    notebook, _ = judging.preprocess(new_notebook(cells=[cell]), {})
     nbformat.validate(notebook)
     report, score = notebook.cells[0].outputs
     assert "text/html" in report.data
@@ -637,14 +640,14 @@ def answers_with(**changes):
         answers_with(failure={"kinds": [3], "message": 3, "line": None, "number": "7"}),
     ],
 )
-def test_no_answer_whatever_it_is_makes_the_judge_fail(text, monkeypatch):
+def test_no_answer_whatever_it_is_makes_the_judge_fail(text, judging):
     shown = {"output_type": "display_data", "data": {MIME: text}, "metadata": {}}
-    score, report = judged([nbformat.from_dict(shown)], monkeypatch)
+    score, report = judged(judging, [nbformat.from_dict(shown)])
     assert score == 0
     assert find(FIRST).name in report
 
 
-def test_the_last_answer_counts_and_other_outputs_do_not(monkeypatch):
+def test_the_last_answer_counts_and_other_outputs_do_not(judging):
     cases = [*live.expected(FIRST).cases, *live.expected(FIRST, int(SEED)).cases]
     right = ask(find(FIRST), live.reference_of(find(FIRST)), cases).to_json()
     outputs = [
@@ -653,7 +656,7 @@ def test_the_last_answer_counts_and_other_outputs_do_not(monkeypatch):
         new_output("display_data", data={MIME: right}),
         new_output("execute_result", data={"text/plain": "900"}),
     ]
-    assert judged(outputs, monkeypatch)[0] == full(FIRST)
+    assert judged(judging, outputs)[0] == full(FIRST)
 
 
 @pytest.mark.parametrize(
@@ -666,9 +669,9 @@ def test_the_last_answer_counts_and_other_outputs_do_not(monkeypatch):
         ("TypeError", "odd", "could not be asked: TypeError: odd"),
     ],
 )
-def test_an_error_in_the_test_cell_is_told_in_words(ename, evalue, words, monkeypatch):
+def test_an_error_in_the_test_cell_is_told_in_words(ename, evalue, words, judging):
     error = new_output("error", ename=ename, evalue=evalue, traceback=[])
-    score, report = judged([error], monkeypatch)
+    score, report = judged(judging, [error])
     assert score == 0
     assert words in " ".join(report.split())
 

@@ -57,11 +57,16 @@ OVERFLOWS = r"""
   const page = document.documentElement;
   if (page.scrollWidth > page.clientWidth)
     found.push(["page", page.scrollWidth - page.clientWidth, ""]);
-  const article = document.querySelector("article.bd-article, main");
+  const article = document.querySelector(".bd-article-container") || document.querySelector("main");
   if (!article) return [["page has no article", 0, ""]];
+  const room = (node) => {                               // left and right edge of the column
+    const column = node.closest("article.bd-article") || article;
+    const [box, style] = [column.getBoundingClientRect(), getComputedStyle(column)];
+    return [box.left + parseFloat(style.paddingLeft), box.right - parseFloat(style.paddingRight)];
+  };
   // The innermost box that limits an element: one that clips or scrolls, else the article itself.
   const limits = (node) => {
-    let right = article.getBoundingClientRect().right, left = article.getBoundingClientRect().left;
+    let [left, right] = room(node);
     for (let n = node.parentElement; n && article.contains(n); n = n.parentElement) {
       if (getComputedStyle(n).overflowX !== "visible") {
         const box = n.getBoundingClientRect();
@@ -78,8 +83,8 @@ OVERFLOWS = r"""
     const inCode = node.closest("div.highlight, div.output, div.cell_output pre");
     if (inCode && node.localName === "pre") {
       const box = inCode.getBoundingClientRect();        // code may scroll inside its own box ...
-      const room = article.getBoundingClientRect();
-      if (box.right > room.right + 1) found.push([path(node), box.right - room.right, node.textContent]);
+      const over = box.right - room(node)[1];
+      if (over > 1.5) found.push([path(node), over, node.textContent]);
       continue;                                          // ... as long as the box stays in the page
     }
     const drawn = node.localName === "mjx-container" && node.querySelector("mjx-math, svg");

@@ -24,6 +24,10 @@ c.CourseDirectory.solution_directory = os.path.join("class", "solution")
 c.CourseDirectory.source_with_tests_directory = os.path.join("class", "source_with_tests")
 c.CourseDirectory.db_url = f"sqlite:///{ROOT / 'class' / 'gradebook.db'}"
 
+# The released notebooks are in git, so they are there before the gradebook knows of them; without
+# this, nbgrader would leave both as they are.
+c.GenerateAssignment.force = True
+
 # An assignment is one notebook. Modules that lie beside it would be imported instead of NumPy's or
 # the autograder's own, so they are not copied to where submissions are run.
 c.CourseDirectory.ignore = [

@@ -30,7 +30,7 @@ def explanation(verdict: Verdict) -> list[str]:
         )
         paragraphs.append(f"The right step: {mistake.see}.")
     paragraphs += verdict.findings
-    if not verdict.passed and not verdict.diagnosis:
+    if verdict.asked and not verdict.passed and not verdict.diagnosis:
         paragraphs.append(f"To read again: {verdict.exercise.see}.")
     return paragraphs
 

@@ -1,6 +1,6 @@
 """Turn answers into a verdict: which aspects pass, how many points, and what to tell the student."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -41,12 +41,16 @@ class AspectResult:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came out. `findings` are sentences, the most useful first."""
+    """What came out. `findings` are sentences, the most useful first.
+
+    `asked` is whether there was code to judge: else no reading will help.
+    """
 
     exercise: Exercise
     aspects: tuple[AspectResult, ...]
     findings: tuple[str, ...]
     diagnosis: tuple[str, ...] = ()
+    asked: bool = True
 
     @property
     def score(self) -> float:
@@ -64,7 +68,7 @@ class Verdict:
 def nothing_to_judge(exercise: Exercise, why: str) -> Verdict:
     """The verdict where there are no answers: no points, and the reason."""
     failed = tuple(AspectResult(a.name, a.points, 0.0, False) for a in exercise.aspects)
-    return Verdict(exercise, failed, (why,))
+    return Verdict(exercise, failed, (why,), asked=False)
 
 
 def judge(exercise: Exercise, expected: Expected, answers: Answers) -> Verdict:
@@ -93,7 +97,7 @@ def judge(exercise: Exercise, expected: Expected, answers: Answers) -> Verdict:
         return Verdict(exercise, aspects, ())
     blank = _blank(exercise, expected, answers)
     if blank:
-        return nothing_to_judge(exercise, blank)
+        return replace(nothing_to_judge(exercise, blank), asked=True)
     name = known_mistake(exercise, answers, expected.reference, expected.mistakes)
     findings = _findings(exercise, failing, rows)
     return Verdict(exercise, aspects, findings, (name,) if name else ())

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbconvert.filters import markdown2html
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from nbgrader.api import Gradebook
 from nbgrader.converters import Autograde
@@ -359,6 +361,31 @@ def test_nothing_of_a_students_runs_in_the_graders_browser(judging):
     assert harmless(f"if $a<b$ and $a < b$ {evil}") == (
         "if $a< b$ and $a < b$ < script>alert(1)< /script>"
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[x](javascript:alert(1))",
+        "[x]( <JavaScript:alert(1)>)",
+        "[x](java&#115;cript&colon;alert(1))",
+        "![x](&#x6a;avascript:alert(1))",
+        "[x]\n\n[x]: javascript:alert(1)",
+        "[x]\n\n[x]:\n  <javascript:alert(1)>",
+        "[x](<java&Tab;script:alert(1)>)",
+        "[x](java\\script:alert(1)) [x](\\javascript:alert(1))",
+        "[x](vbscript:a) <javascript:alert(1)>",
+        "[x](data:text/html;base64,aaaa)",
+    ],
+)
+def test_no_link_of_a_student_runs_in_the_graders_browser(text):
+    shown = markdown2html(harmless(text)).lower()
+    assert not re.search(r"(href|src)=.\s*(javascript|vbscript|data)", shown)
+
+
+def test_ordinary_markdown_stays_what_it_is():
+    text = "[a](https://b.c/d:e) ![f](attachment:f.png) [g](#h) [i]: x > y, $a < b$, `t[1:2]`, h[0]: the first. So: yes"
+    assert harmless(text) == text
 
 
 # Grading again

@@ -1,0 +1,163 @@
+"""Run a sanitised submission: every cell, whatever the others do, in a kernel told to answer only."""
+
+import json
+import os
+from pathlib import Path
+from time import monotonic
+
+from nbclient.exceptions import CellTimeoutError
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+from nbgrader.preprocessors import Execute as StockExecute
+from traitlets import Integer, default
+
+from autograder.check import ANSWER_ONLY, MIME
+from autograder.files import ONE_THREAD
+from autograder.grading import hidden
+from autograder.grading.course import course_of, exercise_of
+from autograder.grading.sanitise import KEY
+
+MAX_OUTPUT = 1_000_000  # characters shown by one cell
+MAX_ANSWER = 50_000_000  # characters of answers from one test cell
+TOO_LARGE = "too large"
+OUTPUTS = ("stream", "display_data", "execute_result", "error")
+TAKEN = (*OUTPUTS, "status", "execute_input", "clear_output")
+
+# What stands in a cell's outputs, as the name of an error, where it did not run to its end.
+TOO_SLOW, DIED, OUT_OF_TIME = "CellTimeoutError", "KernelDied", "NotebookTimeout"
+
+
+class Execute(StockExecute):
+    """nbgrader's execution, which here always ends and gives every test cell its chance.
+
+    A cell that ends the kernel is left out, and the notebook is run again without it.
+    """
+
+    restarts = Integer(3, help="How often a kernel that died is replaced.").tag(config=True)
+    notebook_timeout = Integer(help="Seconds for the whole notebook.").tag(config=True)
+
+    @default("notebook_timeout")
+    def _ten_cells(self):
+        return 10 * (self.timeout or 30)
+
+    def preprocess(self, nb, resources, km=None):
+        """Execute all cells; never raises for what a submission does."""
+        if "refused" in nb.metadata.get(KEY, {}):
+            return nb, resources
+        self._seed = hidden.seed(Path(course_of(self).root))
+        self._deadline = monotonic() + self.notebook_timeout
+        self._ended: dict[int, NotebookNode] = {}  # what to say of cells that ended the kernel
+        while True:
+            self._current = -1
+            try:
+                return super().preprocess(nb, resources, km)
+            except Exception as error:
+                if self._current < 0:  # the kernel did not even start: no fault of the student's
+                    raise
+                self.log.warning("Cell %d ended the kernel: %r", self._current, error)
+                self._ended[self._current] = _stopped(error)
+            if len(self._ended) > self.restarts:
+                for index in range(self._current + 1, len(nb.cells)):
+                    _leave_out(nb.cells[index], _ended_before())
+                return nb, resources
+            self._forget_kernel()
+
+    def _forget_kernel(self) -> None:
+        """Whatever the last kernel left behind, the next run starts a new one."""
+        if self.km is not None:
+            try:
+                self._cleanup_kernel()
+            except Exception as error:
+                self.log.warning("The kernel could not be cleaned up: %r", error)
+        self.km = self.kc = None
+
+    def start_new_kernel(self, **kwargs):
+        """Start the kernel with the hidden seed in its environment, and only there."""
+        environment = {**ONE_THREAD, **os.environ, ANSWER_ONLY: str(self._seed)}
+        super().start_new_kernel(env=environment, **kwargs)
+
+    def preprocess_cell(self, cell, resources, index):
+        """Execute one cell; a test cell calls the course's `check`, whatever that name means now."""
+        self._current = index
+        if cell.cell_type != "code":
+            return cell, resources
+        cell.outputs, cell.execution_count, self._printed = [], None, 0
+        if index in self._ended:
+            _leave_out(cell, self._ended[index])
+            return cell, resources
+        if monotonic() > self._deadline:
+            _leave_out(cell, _out_of_time(self.notebook_timeout))
+            return cell, resources
+        shown, name = cell.source, exercise_of(cell)
+        try:
+            if name:
+                cell.source = f"__import__('autograder').{shown.strip()}"
+            return super().preprocess_cell(cell, resources, index)
+        finally:
+            cell.source = shown
+
+    def process_message(self, msg, cell, cell_index):
+        """Take one message of the kernel; outputs beyond the bounds are dropped as they come."""
+        kind, content = msg["msg_type"], msg["content"]
+        if kind not in TAKEN:
+            return None
+        if kind in OUTPUTS:
+            content.pop("transient", None)  # no display changes a later or an earlier cell
+            data = content.get("data")
+            if isinstance(data, dict) and MIME in data:
+                answer = data[MIME]
+                fits = isinstance(answer, str) and len(answer) <= MAX_ANSWER
+                content["data"] = {MIME: answer if fits else TOO_LARGE}
+                cell.outputs = [output for output in cell.outputs if not answer_in(output)]
+            else:
+                size = _size(content)
+                if self._printed + size > MAX_OUTPUT:
+                    self._cut(cell)
+                    return None
+                self._printed += size
+        return super().process_message(msg, cell, cell_index)
+
+    def _cut(self, cell: NotebookNode) -> None:
+        if self._printed <= MAX_OUTPUT:
+            self._printed = MAX_OUTPUT + 1
+            text = f"\n... cut here: a cell shows at most {MAX_OUTPUT} characters.\n"
+            cell.outputs.append(new_output("stream", name="stdout", text=text))
+
+
+def answer_in(output: NotebookNode) -> str:
+    """The text of the answers that an output holds, or ""."""
+    data = output.get("data")
+    text = data.get(MIME) if isinstance(data, dict) else None
+    return text if isinstance(text, str) else ""
+
+
+def _size(content: dict) -> int:
+    try:
+        return len(content["text"]) if "text" in content else len(json.dumps(content))
+    except (TypeError, ValueError):
+        return MAX_OUTPUT + 1
+
+
+def _error(name: str, text: str) -> NotebookNode:
+    return new_output("error", ename=name, evalue=text, traceback=[f"{name}: {text}"])
+
+
+def _stopped(error: Exception) -> NotebookNode:
+    if isinstance(error, CellTimeoutError):
+        why = "This cell was not done in time, and could not be interrupted"
+        return _error(TOO_SLOW, f"{why}. The other cells were run without it.")
+    why = f"This cell ended Python ({type(error).__name__})"
+    return _error(DIED, f"{why}. The other cells were run without it.")
+
+
+def _ended_before() -> NotebookNode:
+    return _error(DIED, "Not run: too many cells before this one ended Python.")
+
+
+def _out_of_time(seconds: int) -> NotebookNode:
+    return _error(OUT_OF_TIME, f"Not run: the notebook had used up its {seconds} seconds.")
+
+
+def _leave_out(cell: NotebookNode, note: NotebookNode) -> None:
+    if cell.cell_type == "code":
+        cell.outputs, cell.execution_count = [note], None

@@ -1,0 +1,183 @@
+"""nbgrader's step after execution: replace what a test cell put out by the verdict and the score."""
+
+from pathlib import Path
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+from nbgrader.preprocessors import NbGraderPreprocessor
+
+from autograder import report
+from autograder.answer import Answers
+from autograder.exercise import Exercise, find
+from autograder.grading import hidden, live
+from autograder.grading.course import course_of, exercise_of
+from autograder.grading.execution import DIED, OUT_OF_TIME, TOO_LARGE, TOO_SLOW, answer_in
+from autograder.grading.sanitise import KEY
+from autograder.grading.submission import PICTURES, is_base64
+from autograder.verdict import Expected, Verdict, judge, nothing_to_judge
+
+TIMES_OUT = (TOO_SLOW, "KeyboardInterrupt")
+
+
+class Judge(NbGraderPreprocessor):
+    """Judges the answers of every test cell. Nothing that a submission holds can make it raise.
+
+    It keeps in the notebook's metadata, for the table of scores, one line for each lost exercise.
+    """
+
+    def preprocess(self, nb, resources):
+        """The notebook with verdicts in it. Raises UnknownExercise for a wrong source notebook."""
+        found = nb.metadata.get(KEY, {})
+        reasons: dict[str, str] = {}
+        seed = hidden.seed(Path(course_of(self).root))
+        for cell in nb.cells:
+            name = exercise_of(cell)
+            if not name:
+                _keep_harmless(cell)
+                continue
+            exercise = find(name)
+            expected = live.expected(name) + live.expected(name, seed)
+            if refused := found.get("refused"):
+                verdict = nothing_to_judge(exercise, refused)
+            else:
+                verdict = self._judge(exercise, expected, cell, _answer_cell(nb, name))
+            _show(cell, verdict)
+            if not verdict.score:
+                reasons[name] = reason(verdict)
+        nb.metadata[KEY] = {**found, "reasons": reasons}
+        return nb, resources
+
+    def _judge(
+        self,
+        exercise: Exercise,
+        expected: Expected,
+        cell: NotebookNode,
+        answer: NotebookNode | None,
+    ) -> Verdict:
+        try:
+            text = next((found for o in reversed(cell.outputs) if (found := answer_in(o))), "")
+            if not text:
+                return nothing_to_judge(exercise, _why_nothing(exercise, cell, answer))
+            if text == TOO_LARGE:
+                why = f"What `{exercise.name}` returns is far too large to be the answer."
+                return nothing_to_judge(exercise, why)
+            try:
+                answers = Answers.from_json(text)
+            except (ValueError, RecursionError):
+                why = "The answers cannot be read. Does your notebook change the autograder?"
+                return nothing_to_judge(exercise, why)
+            return judge(exercise, expected, answers)
+        except Exception as error:
+            self.log.exception("The judge failed on %s", exercise.name)
+            why = (
+                f"These answers could not be judged ({type(error).__name__}). "
+                "Show this to your instructor."
+            )
+            return nothing_to_judge(exercise, why)
+
+
+def reason(verdict: Verdict) -> str:
+    """Why there are no points, in one short line that does not repeat the exercise's name."""
+    if verdict.diagnosis:
+        return f"known mistake: {verdict.diagnosis[0].replace('_', ' ')}"
+    first = verdict.findings[0].split(". ")[0].rstrip(".") if verdict.findings else "wrong"
+    name = f"`{verdict.exercise.name}`"
+    for long, short in (
+        (f"{name} is not written yet: it raises NotImplementedError", "not written yet"),
+        (f"The cell of {name} ", "its cell "),
+        (f"There is no function {name}", "there is no such function"),
+        (f"Python ended while {name} was asked", "ended Python"),
+        (f"{name} ", ""),
+    ):
+        first = first.replace(long, short)
+    return first if len(first) <= 100 else f"{first[:99]}…"
+
+
+def _show(cell: NotebookNode, verdict: Verdict) -> None:
+    """Replace all outputs by the report and the score, which nbgrader reads from the second."""
+    points = float(cell.metadata["nbgrader"]["points"])
+    share = verdict.score / verdict.max_score if verdict.max_score else 0.0
+    shown = {"text/plain": report.as_text(verdict), "text/html": report.as_html(verdict)}
+    cell.outputs = [
+        new_output("display_data", data=shown),
+        new_output(
+            "execute_result", data={"text/plain": f"{points * share:.10g}"}, execution_count=None
+        ),
+    ]
+    cell.execution_count = None
+
+
+def _why_nothing(exercise: Exercise, cell: NotebookNode, answer: NotebookNode | None) -> str:
+    """What kept the function from being asked: what happened, where, and how to mend it."""
+    name = exercise.name
+    error = _error(cell)
+    if error is None:
+        return f"The check of `{name}` gave no answers. Does your notebook change the autograder?"
+    kind, said = _kind_and_text(error)
+    if kind in TIMES_OUT:
+        return (
+            f"`{name}` was not done in time. Is there a loop that never ends? "
+            "A right answer takes less than a second."
+        )
+    if kind == OUT_OF_TIME:
+        return f"{said}. Look for the cell above that takes so long, and mend it."
+    if kind == DIED:
+        return (
+            f"Python ended while `{name}` was asked. Does it call `exit()` or `quit()`, "
+            "or use up all memory?"
+        )
+    if kind == "NameError" and f"'{name}'" in said:
+        return _missing(exercise, answer)
+    return f"`{name}` could not be asked: {kind}: {said}."
+
+
+def _missing(exercise: Exercise, answer: NotebookNode | None) -> str:
+    name = exercise.name
+    wanted = f"`def {name}({exercise.signature}):`"
+    error = _error(answer) if answer is not None else None
+    if error is None:
+        return (
+            f"There is no function `{name}`. Its cell must define it: {wanted}. "
+            "Run your notebook from top to bottom to see this yourself."
+        )
+    kind, said = _kind_and_text(error)
+    happened = f"stops with {kind}: {said}"
+    if kind in TIMES_OUT:
+        happened = "was not done in time"
+    elif kind == DIED:
+        happened = "ended Python"
+    elif kind == OUT_OF_TIME:
+        happened = "was not run, because the cells above it took too long"
+    return (
+        f"The cell of `{name}` {happened}. So there was no function to ask. Mend that cell: "
+        f"it must run to its end and define {wanted}."
+    )
+
+
+def _kind_and_text(error: NotebookNode) -> tuple[str, str]:
+    return str(error.get("ename", "")), str(error.get("evalue", ""))[:300].rstrip(".")
+
+
+def _error(cell: NotebookNode) -> NotebookNode | None:
+    """The error that says most about why a cell did not run to its end."""
+    errors = [o for o in cell.get("outputs", []) if o.get("output_type") == "error"]
+    return errors[-1] if errors else None
+
+
+def _answer_cell(nb: NotebookNode, name: str) -> NotebookNode | None:
+    for cell in nb.cells:
+        if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("grade_id") == name:
+            return cell
+    return None
+
+
+def _keep_harmless(cell: NotebookNode) -> None:
+    """Leave text and pictures in a student's outputs, and nothing that runs in a grader's browser."""
+    for output in cell.get("outputs", []):
+        if isinstance(output.get("data"), dict):
+            output["data"] = {
+                mime: data
+                for mime, data in output["data"].items()
+                if mime == "text/plain" or (mime in PICTURES and is_base64(data))
+            }
+            output["metadata"] = {}

@@ -34,7 +34,7 @@ class Answer:
     """What one case gave: the value or the failure, and what else could be seen.
 
     changed: names of inputs that the call modified; unstable: a second call gave something else;
-    warned: messages of warnings, without repetition.
+    warned: messages of warnings about numbers out of range, without repetition.
     """
 
     value: Any = None
@@ -124,8 +124,10 @@ def _split_signature(signature: str) -> list[str]:
 
 
 def _show_parameters(signature: inspect.Signature) -> str:
-    shown = ", ".join(str(parameter) for parameter in signature.parameters.values())
-    return f"`({shown})`" if shown else "no arguments"
+    """The arguments without their annotations, "*" and "/" included."""
+    bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+    shown = str(inspect.Signature(bare))
+    return f"`{shown}`" if bare else "no arguments"
 
 
 def _ask_case(exercise: Exercise, function: Callable, case: Case) -> Answer:
@@ -152,19 +154,39 @@ def _call(exercise: Exercise, function: Callable, inputs: dict[str, Any]) -> Ans
                 value, failure = snapshot(exercise.call(function, given)), None
         except (Exception, SystemExit) as error:
             value, failure = None, _failure(error, function)
-    warned = tuple(dict.fromkeys(str(item.message)[:MAX_MESSAGE] for item in caught))
+    warned = tuple(sorted({str(w.message)[:MAX_MESSAGE] for w in caught if _matters(w)}))
     changed = tuple(name for name in inputs if not identical(inputs[name], given.get(name)))
     return Answer(value, failure, changed, False, warned)
 
 
+class _Nowhere(io.TextIOBase):
+    """Takes what a function prints and keeps none of it, however much it is."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+def _matters(warning: warnings.WarningMessage) -> bool:
+    """Whether a warning is about numbers out of range; an underflow to zero does no harm."""
+    text = str(warning.message)
+    return issubclass(warning.category, RuntimeWarning) and any(
+        word in text for word in ("overflow", "divide by zero", "invalid value")
+    )
+
+
+def message_of(error: BaseException) -> str:
+    """An exception's message, whatever its own code does when it is asked for it."""
+    try:
+        return str(error)[:MAX_MESSAGE]
+    except Exception as broken:
+        return f"(its message could not be read: {type(broken).__name__})"
+
+
 def _failure(error: BaseException, function: Callable) -> Failure:
     kinds = tuple(kind.__name__ for kind in type(error).__mro__[:-2])
-    try:
-        message = str(error)[:MAX_MESSAGE]
-    except Exception as broken:
-        message = f"(its message could not be read: {type(broken).__name__})"
+    message = message_of(error)
     # The innermost line of the student's own code, not one inside NumPy or the autograder.
-    own = getattr(getattr(inspect.unwrap(function), "__code__", None), "co_filename", None)
+    own = getattr(getattr(function, "__code__", None), "co_filename", None)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == own]
     if not frames:
         return Failure(kinds, message)

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from autograder import frozen
-from autograder.answer import Answers, ask
+from autograder.answer import Answers, ask, message_of
 from autograder.exercise import find
 
 
@@ -21,13 +21,16 @@ def answer_file(name: str, file: str, seed: int | None) -> Answers:
     cases = list(frozen.load(name).cases)
     if seed is not None:
         cases += exercise.cases_from(seed)
-    sys.path.insert(0, str(Path(file).resolve().parent))
+    # At the end: a student's random.py or token.py must not take the place of Python's own.
+    sys.path.append(str(Path(file).resolve().parent))
     try:
         names = runpy.run_path(file)
     except SyntaxError as error:
-        return Answers(problem=f"The file is not valid Python: {error.msg} (line {error.lineno}).")
+        line = f" (line {error.lineno})" if error.lineno else ""
+        return Answers(problem=f"The file is not valid Python: {error.msg}{line}.")
     except (Exception, SystemExit) as error:
-        said = f": {error}" if str(error) else ""
+        said = message_of(error)
+        said = f": {said}" if said else ""
         return Answers(problem=f"Running the file raises {type(error).__name__}{said}.")
     if name not in names:
         return Answers(

@@ -1,7 +1,9 @@
 """The command `autograder`. Bad input gets one line on standard error and exit status 2."""
 
 import argparse
+import io
 import json
+import math
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +14,9 @@ from autograder.exercise import UnknownExercise, find, registry
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit status is 0, 1 where something is wrong, 2 for bad input."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal may not have “these quotes”
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
@@ -33,8 +38,10 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("files", nargs="+", type=Path, metavar="FILE", help="such as rnn_step.py")
     add.add_argument("--json", action="store_true", help="print one line of JSON a file")
     add.add_argument("--hidden", action="store_true", help="add the class's hidden cases")
-    add.add_argument("--seed", type=int, help="the seed of the hidden cases (default: the class's)")
-    add.add_argument("--timeout", type=float, default=60, metavar="S", help="seconds for each file")
+    add.add_argument(
+        "--seed", type=_seed, help="the seed of the hidden cases (default: the class's)"
+    )
+    add.add_argument("--timeout", type=_seconds, default=60, metavar="S", help="seconds a file")
     add.set_defaults(run=_check)
 
     add = commands.add_parser("freeze", help="rebuild the frozen public cases")
@@ -59,6 +66,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"a seed is a whole number from 0 on, not {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= 86_400:
+        raise argparse.ArgumentTypeError(f"seconds lie between 0 and a day (86400), not {text!r}")
+    return seconds
+
+
 def _list(options) -> int:
     width = max(map(len, registry()))
     for exercise in registry().values():
@@ -70,6 +93,8 @@ def _list(options) -> int:
 
 
 def _check(options) -> int:
+    if options.seed is not None and not options.hidden:
+        raise Refused("--seed is the seed of the hidden cases: it goes with --hidden.")
     files = [(file, _exercise_of(file)) for file in options.files]
     passed = [_check_one(file, exercise, options) for file, exercise in files]
     return 0 if all(passed) else 1
@@ -102,8 +127,16 @@ def _exercise_of(file: Path):
             f"{file} is a notebook; `check` judges one function in a file named after it. "
             f"For a notebook: nbgrader validate {file}"
         )
-    if not file.is_file():
-        raise Refused(f"There is no file {file}. Name a file that is called after its function.")
+    try:
+        if file.is_dir():
+            raise Refused(f"{file} is a folder. Name a file that is called after its function.")
+        if not file.is_file():
+            raise Refused(
+                f"There is no file {file}. Name a file that is called after its function."
+            )
+        file.open("rb").close()
+    except OSError as error:
+        raise Refused(f"{file} cannot be read: {error.strerror}.") from None
     try:
         return find(file.stem)
     except UnknownExercise as error:

@@ -147,8 +147,13 @@ def registry() -> dict[str, Exercise]:
 def find(name: str) -> Exercise:
     """The exercise of that name. Raises UnknownExercise with suggestions."""
     known = registry()
+    if not isinstance(name, str):
+        raise UnknownExercise(
+            f"The exercise's name comes first, in quotes, not a {type(name).__name__}: "
+            'check("rnn_step", rnn_step).'
+        )
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(near)}?" if near else "`autograder list` shows all names."
     raise UnknownExercise(f"There is no exercise called {name!r}. {hint}")

@@ -58,7 +58,7 @@ def _run(job: str, errors: Path, timeout: float) -> int | None:
     """
     with errors.open("wb") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-m", "autograder.answering"],
+            [sys.executable, "-P", "-m", "autograder.answering"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=stderr,

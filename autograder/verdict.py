@@ -174,7 +174,7 @@ def _findings(
     text = _fact(first, failing[first.name])
     findings = [f"{first.name}, {_place(failing[first.name][0][0])}: {text}"]
     if first.of == "values":
-        findings += [sentence for sentence in [_relation(failing[first.name])] if sentence]
+        findings += [text for text in [_relation(exercise, failing[first.name], rows)] if text]
         chosen = [row for row in rows if first.kinds is None or row[0].kind in first.kinds]
         bad = {id(row[0]) for row in failing[first.name]}
         right = [f"“{case.name}”" for case, *_ in chosen if id(case) not in bad]
@@ -222,12 +222,22 @@ def _impurity(answer: Answer) -> str:
     )
 
 
-def _relation(rows: list[Row]) -> str:
-    """One exact change that would make the first wrong part right wherever it is wrong."""
-    part = rows[0][2][0].part
-    own = [d for _, _, differences in rows for d in differences if d.part == part]
-    failures = any(answer.failure for _, answer, _ in rows)
-    if failures or any(d.expected is None for d in own):
+def _relation(exercise: Exercise, failing: list[Row], rows: list[Row]) -> str:
+    """One exact change that would make the first wrong part right wherever it is wrong.
+
+    Where the part is right in some case, the sentence says that the change is for the others.
+    """
+    part = failing[0][2][0].part
+    wrong, right = [], 0
+    for _, answer, differences in rows:
+        own = [d for d in differences if d.part == part or not d.part]
+        if answer.failure and differences:
+            return ""
+        right += not own
+        wrong += own
+    if any(d.expected is None or d.part != part for d in wrong):
         return ""
     label = f"Your `{part}`" if part else "Your result"
-    return relation([(d.expected, d.got) for d in own], label)
+    where = f"Wherever it is wrong, y{label[1:]}" if right else label
+    pairs = [(d.expected, d.got) for d in wrong]
+    return relation(pairs, where, exercise.rtol, exercise.atol)

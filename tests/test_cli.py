@@ -138,6 +138,45 @@ def test_bad_arguments_get_one_line_and_status_2(run, name, words):
     assert len(err.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--hidden", "--seed", "-1"), "a seed is a whole number"),
+        (("--timeout", "nan"), "seconds lie between"),
+        (("--timeout", "-1"), "seconds lie between"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(run, capsys, options, words):
+    with pytest.raises(SystemExit) as ended:
+        run("check", write("rnn_step.py", STEP), *options)
+    assert ended.value.code == 2
+    assert words in capsys.readouterr().err
+
+
+def test_a_seed_without_hidden_cases_and_a_folder_are_refused(run):
+    assert run("check", write("rnn_step.py", STEP), "--seed", 3)[0] == 2
+    Path("folder").mkdir()
+    Path("folder/rnn_step.py").mkdir()
+    status, _, err = run("check", "folder/rnn_step.py")
+    assert (status, "is a folder" in err) == (2, True)
+
+
+def test_modules_beside_a_file_do_not_replace_pythons_own(run):
+    write("random.py", "raise RuntimeError('shadow')\n")
+    write("token.py", "raise RuntimeError('shadow')\n")
+    write("helper.py", "ONE = 1.0\n")
+    assert judged(run, "from helper import ONE\n" + STEP.replace("+ b", "+ ONE * b"))["passed"]
+
+
+def test_swapped_arguments_of_check_are_told():
+    from autograder import check
+
+    with pytest.raises(ValueError, match="in quotes"):
+        check(lambda: 0, "rnn_step")
+    with pytest.raises(ValueError, match="Did you mean rnn_step"):
+        check("rnn_stepp", lambda: 0)
+
+
 def test_freeze_check_says_that_all_is_up_to_date(run):
     status, out, _ = run("freeze", "--check")
     assert status == 0, out

@@ -210,6 +210,42 @@ def test_a_warning_is_told(verdict_on):
     assert "overflow" in verdict.findings[0]
 
 
+def test_an_underflow_to_zero_is_no_warning(verdict_on):
+    def answer(x, scale):
+        with np.errstate(all="warn"):
+            np.exp(np.array([-1e4]))
+        return reference(x, scale)
+
+    assert verdict_on(answer).passed
+
+
+def test_what_a_function_prints_is_not_kept(verdict_on, capsys):
+    def answer(x, scale):
+        for _ in range(1000):
+            print("x" * 10_000)
+        return reference(x, scale)
+
+    assert verdict_on(answer).passed
+    assert capsys.readouterr().out == ""
+
+
+def test_lost_digits_are_no_relation(verdict_on):
+    def answer(x, scale):
+        y, total = reference(x, scale)
+        return y + 1e-8, total
+
+    assert not any("would be right" in finding for finding in verdict_on(answer).findings)
+
+
+def test_a_relation_of_the_wrong_cases_does_not_claim_the_right_ones(verdict_on):
+    def answer(x, scale):
+        y, total = reference(x, scale)
+        return (-y if len(x) == 4 else y), total
+
+    found = [f for f in verdict_on(answer).findings if "would be right" in f]
+    assert found == ["Wherever it is wrong, your `y` would be right with the opposite sign."]
+
+
 def test_an_exception_is_told_with_its_line(verdict_on):
     def answer(x, scale):
         return x @ np.ones(99), scale
@@ -234,6 +270,8 @@ def test_an_exception_that_is_due_must_be_of_that_type(verdict_on):
         (3, "no function but a value of type int"),
         (lambda x: x, "Your function takes `(x)`"),
         (lambda: 0, "takes no arguments"),
+        (lambda x, *, scale: x, "takes `(x, *, scale)`"),
+        (lambda x, scale, /, more: x, "takes `(x, scale, /, more)`"),
         (lambda x, scale: None, "returns None"),
     ],
 )

@@ -1,5 +1,6 @@
 """The book builds without a warning, and its pages hold together: links, pictures, words, no other host."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -276,3 +277,16 @@ def test_the_search_index_knows_every_page(build, pages):
     _report(
         [name for name in sought if f'"{name}"' not in text], "pages cannot be found by searching"
     )
+
+
+def test_the_readmes_picture_is_the_stored_figure():
+    cells = json.loads((ROOT / "chapters" / "03-vanishing-gradients.ipynb").read_text())["cells"]
+    outputs = next(
+        cell["outputs"]
+        for cell in cells
+        if cell["metadata"].get("mystnb", {}).get("figure", {}).get("name") == "fig-vanish-default"
+    )
+    stored = next("".join(o["data"]["image/svg+xml"]) for o in outputs if "data" in o)
+    shown = (ROOT / "chapters" / "_static" / "fig-vanish-default.svg").read_text()
+    white = '<rect width="100%" height="100%" fill="white"/>\n '
+    assert shown.replace(white, "", 1) == stored, "the README says how to export it again"

@@ -79,9 +79,11 @@ def as_html(verdict: Verdict) -> str:
 def _table(verdict: Verdict) -> str:
     cell = "padding:.05em 1.2em .05em 0;text-align:left;border:0;background:none"
     rows = "".join(
-        f'<tr style="background:none"><td style="{cell}">{"✓ right" if a.passed else "✗ not yet"}</td>'
+        f'<tr style="background:none"><td style="{cell};white-space:nowrap">'
+        f"{'✓ right' if a.passed else '✗ not yet'}</td>"
         f'<td style="{cell}">{_inline(a.name)}</td>'
-        f'<td style="{cell}">{number(a.earned)} of {number(a.points)}{_waits(a)}</td></tr>'
+        f'<td style="{cell}"><span style="white-space:nowrap">{number(a.earned)} of '
+        f"{number(a.points)}</span>{_waits(a)}</td></tr>"
         for a in verdict.aspects
     )
     return f'<table style="border:0;margin:.3em 0;color:inherit">{rows}</table>'

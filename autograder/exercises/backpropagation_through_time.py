@@ -338,10 +338,10 @@ RNN_BACKWARD = Exercise(
             SHARED,
         ),
         Mistake(
-            "adds_into_dhs",
+            "writes_into_dhs",
             "the numbers are right, but where there is more than one step, `dhs` is not what it was: "
-            "something is written into it, as `dhs[t] += ...` does. Whoever calls the function twice "
-            "with the same arrays gets two different results. Write into a new array.",
+            "something is written into it, as `dhs[t] += ...` does. The caller may need `dhs` once "
+            "more, as it was. Write into a new array.",
             SEQUENCE,
         ),
     ),
@@ -474,22 +474,23 @@ NUMERICAL_GRADIENT = Exercise(
         ),
         Mistake(
             "moves_one_array_both_ways",
-            "the gradient is zero everywhere, because both calls of f see the same numbers. `y = x` "
-            "gives an array a second name and makes no copy: moving y up and then z down moves the "
-            "same entry up and down.",
+            "the gradient is zero everywhere, and x is not what it was at the end. This is so, for "
+            "one, when both calls of f see the same numbers: `y = x` gives an array a second name "
+            "and makes no copy, and moving y up and then z down moves the same entry up and down.",
             CHECK,
         ),
         Mistake(
             "does_not_put_the_entry_back",
-            "an entry that was moved stays moved while the next ones are differentiated, and x ends up "
-            "shifted by eps. Keep the old value before you move it, and put it back after the second "
-            "call of f.",
+            "an entry that was moved stays moved while the next ones are differentiated, and x is not "
+            "what it was at the end. Keep the old value before you move it, and put it back after the "
+            "second call of f.",
             CHECK,
         ),
         Mistake(
-            "undoes_the_step_by_arithmetic",
-            "the gradient is right, but x is not what it was, to the last bit: adding and subtracting "
-            "eps rounds, and the way back does not cancel the way there. Keep the old value and assign it.",
+            "does_not_restore_x_to_the_last_bit",
+            "the gradient is right, but at the end x is not, bit for bit, what it was. One way to get "
+            "there is to add eps and subtract it again: each of the two rounds, and together they need "
+            "not cancel. Keep the old number, and put it back.",
             CHECK,
         ),
         Mistake(
@@ -731,7 +732,7 @@ STATE_GRADIENTS = Exercise(
             STATES,
         ),
         Mistake(
-            "multiplies_into_dh_last",
+            "writes_into_dh_last",
             "the numbers are right, but where there is more than one step, `dh_last` is not what it was: "
             "something is written into it, as `*=` does to the array behind the name. Make a new array "
             "at each step.",

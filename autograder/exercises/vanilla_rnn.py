@@ -1,6 +1,6 @@
 """Chapter 1: what is asked about the vanilla RNN."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -48,13 +48,18 @@ def _sigmoid_cases(rng: Rng) -> list[Case]:
         for shape in [(3, 4), (5,), (2, 3, 2)]
     ]
     large = np.array([22.0, 31.0, 45.0, 800.0, 1e4]) + rng.uniform(0, 1, size=5)
+    both = rng.permutation([*large[1:], *(-large[1:] - 0.5)]).reshape(2, 4)
     return [
         *cases,
         Case("a 0-d array", {"a": np.array(-rng.uniform(0.5, 2.0))}, "numbers"),
         Case("a Python number", {"a": float(rng.uniform(0.5, 2.0))}, "numbers"),
         Case("from 22 to 1e4", {"a": large}, "large"),
         Case("from -22 to -1e4", {"a": -large[::-1].copy()}, "large"),
+        Case("from -1e4 to 1e4, in no order", {"a": both}, "large"),
+        Case("the Python number 1e4", {"a": 1e4}, "large"),
         Case("the Python number -1e4", {"a": -1e4}, "large"),
+        Case("a 0-d array of 1e4", {"a": np.array(1e4)}, "large"),
+        Case("a 0-d array of -1e4", {"a": np.array(-1e4)}, "large"),
     ]
 
 
@@ -76,16 +81,17 @@ SIGMOID = Exercise(
         Mistake(
             "overflows_at_large_negative_numbers",
             "the values are right, but at large negative numbers an exponential overflows and NumPy "
-            "warns: the exponent is -a, which is large and positive there. For negative a there is "
-            "another form of the same fraction, in which the exponent is a itself.",
+            "warns. That of -a does so, since -a is large and positive there. For negative a there "
+            "is another form of the same fraction, in which the exponent is a itself.",
             SIGMOID_SECTION,
         ),
         Mistake(
-            "computes_both_forms_everywhere",
-            "the values are right, but there is a warning at large positive and at large negative "
-            "numbers. This is what happens when both forms are computed for every entry and one is "
-            "chosen afterwards, as with `np.where`: the form that is thrown away overflows all the "
-            "same. It is the exponent that must never be positive.",
+            "overflows_at_both_ends",
+            "the values are right, but both at large positive and at large negative numbers an "
+            "exponential of a large positive number overflows on the way, and NumPy warns. This is "
+            "so, for one, when both forms are computed for every entry and `np.where` chooses "
+            "afterwards: what it throws away has overflowed all the same. No exponent may be "
+            "positive anywhere.",
             SIGMOID_SECTION,
         ),
         Mistake(
@@ -93,6 +99,14 @@ SIGMOID = Exercise(
             "at large positive numbers the result is nan, because exp(a) overflows to infinity in the "
             "numerator and in the denominator. That form of the fraction is safe for negative a only; "
             "for positive a use the one with exp(-a).",
+            SIGMOID_SECTION,
+        ),
+        Mistake(
+            "chooses_one_form_for_the_whole_array",
+            "arrays of one sign are right, but where an array holds large numbers of both signs, the "
+            "large positive ones become nan, as they do in the form that is safe for negative a "
+            "only. Which form is safe depends on the sign of each entry; one test for the whole "
+            "array cannot decide it.",
             SIGMOID_SECTION,
         ),
         Mistake(
@@ -140,8 +154,9 @@ SIGMOID = Exercise(
         ),
         Mistake(
             "overwrites_its_input",
-            "the values are right, but every array that is passed in is changed. Assignments such as "
-            "`a[...] =`, `a *= -1` or `out=a` write into the caller's array; compute into a new one.",
+            "the values are right, but something is written into every array that is passed in. "
+            "Assignments such as `a[...] =`, `a *= -1` or `out=a` write into the caller's array; "
+            "compute into a new one.",
             SIGMOID_SECTION,
         ),
     ),
@@ -263,8 +278,9 @@ RNN_STEP = Exercise(
         ),
         Mistake(
             "writes_into_the_old_state",
-            "the values are right, but the array `h` that was passed in holds the new state "
-            "afterwards. The caller may still need the old one: return a new array.",
+            "the values are right, but something is written into the array `h` that was passed in, "
+            "as `h[...] =`, `h += ...` and `out=h` do. The caller may still need the old state: "
+            "compute into a new array.",
             STEP,
         ),
     ),
@@ -413,8 +429,8 @@ RNN_FORWARD = Exercise(
         ),
         Mistake(
             "writes_into_h0",
-            "the states are right, but the array `h0` that was passed in holds the last state "
-            "afterwards. Statements such as `h[...] =` or `out=h` write into the caller's array as "
+            "the states are right, but something is written into the array `h0` that was passed in. "
+            "Statements such as `h[...] =`, `h += ...` or `out=h` write into the caller's array as "
             "long as `h` is `h0`; let each step make a new array.",
             UNROLL,
         ),
@@ -438,6 +454,12 @@ def _loss_inputs(
     return {"logits": logits, "targets": targets, "mask": mask}
 
 
+def _far_apart(rng: Rng, rows: int, columns: int) -> np.ndarray:
+    """1e4, 0 and -1e4, no two of three neighbours in a row or column the same."""
+    around = np.add.outer(np.arange(rows), np.arange(columns)) % 3
+    return rng.permutation([1e4, 0.0, -1e4])[around]
+
+
 def _loss_cases(rng: Rng) -> list[Case]:
     cases = [
         Case(f"T = {T}, B = {B}, V = {V}, all count", _loss_inputs(rng, T, B, V))
@@ -449,6 +471,8 @@ def _loss_cases(rng: Rng) -> list[Case]:
 
     shifted = _loss_inputs(rng, 2, 2, 3)
     shifted["logits"] += 1e4
+    apart = _loss_inputs(rng, 3, 2, 3)
+    apart["logits"] += _far_apart(rng, 3, 2)[..., None]
     certain = _loss_inputs(rng, 2, 3, 4)
     believed = certain["targets"].copy()
     believed.flat[::2] = (believed.flat[::2] + rng.integers(1, 4)) % 4  # every second one is wrong
@@ -459,6 +483,7 @@ def _loss_cases(rng: Rng) -> list[Case]:
     return [
         *cases,
         Case("all logits near 1e4", shifted, "large"),
+        Case("positions near 1e4, near 0 and near -1e4", apart, "large"),
         Case("one logit of 1e4 at each position", certain, "large"),
         Case("logits of 1e4 where masked", hidden, "large"),
         Case("nothing counts", _loss_inputs(rng, 2, 3, 4, (0, 0, 0)), "empty"),
@@ -534,6 +559,14 @@ SOFTMAX_CROSS_ENTROPY = Exercise(
             LOSS,
         ),
         Mistake(
+            "shifts_by_a_shared_maximum",
+            "where one position's logits lie far below another's, the results are not finite: no "
+            "exponential there is above zero, and so neither is their sum. This is so when several "
+            "positions share one maximum, such as that of the whole array. Subtract from each position "
+            "the largest of its own logits: then at least one exponential is 1.",
+            LOSS,
+        ),
+        Mistake(
             "takes_the_logarithm_of_the_probability",
             "at a target far below the largest logit the loss is infinite, or nan: there the probability "
             "has underflowed to zero before its logarithm is taken. Form the logarithm on paper "
@@ -592,9 +625,9 @@ SOFTMAX_CROSS_ENTROPY = Exercise(
             LOSS,
         ),
         Mistake(
-            "shifts_the_logits_in_place",
-            "the results are right, but the array `logits` that was passed in is changed. A statement like "
-            "`logits -= ...` writes into the caller's array; `logits - ...` makes a new one.",
+            "writes_into_the_logits",
+            "the results are right, but something is written into the array `logits` that was passed in. "
+            "A statement like `logits -= ...` does that; `logits - ...` makes a new array.",
             LOSS,
         ),
     ),
@@ -636,7 +669,14 @@ def _token_cases(rng: Rng) -> list[Case]:
         case("ties", "all equal", np.full((2, 3), rng.uniform(0.5, 2.0)), 0.0),
         case("large", "logits near 1e4", 1e4 + _spaced(rng, 2, 4), 0.5),
         case("large", "logits of 1e4 and -1e4", 1e4 * signs + _spaced(rng, 2, 4), 2.0),
+        case(
+            "large",
+            "rows near 1e4, near 0 and near -1e4",
+            _far_apart(rng, 2, 3)[..., None] + _spaced(rng, 2, 3, 4),
+            0.5,
+        ),
         case("large", "logits (3, 4)", _spaced(rng, 3, 4), 0.001),
+        case("large", "logits about 0.001 apart", 1e-3 * _spaced(rng, 2, 4), 0.001),
     ]
 
 
@@ -693,6 +733,14 @@ TOKEN_DISTRIBUTION = Exercise(
             SAMPLING,
         ),
         Mistake(
+            "shifts_by_a_shared_maximum",
+            "rows whose logits lie far below those of another row become nan: no exponential there "
+            "is above zero, and zero divided by zero is nan. This is so when several rows share one "
+            "maximum, such as that of the whole array. Subtract from each row the largest of its own "
+            "logits: then at least one exponential is 1.",
+            SAMPLING,
+        ),
+        Mistake(
             "divides_by_zero",
             "at temperature 0 the result is nan, because the logits are divided by zero. There the "
             "formula has no value, and the function has to decide by itself: all mass goes to the "
@@ -730,10 +778,10 @@ TOKEN_DISTRIBUTION = Exercise(
             SAMPLING,
         ),
         Mistake(
-            "shifts_the_logits_in_place",
-            "the values are right, but the array `logits` is changed unless the temperature is 0. A "
-            "statement like `logits -= ...` or `logits /= ...` writes into the caller's array; "
-            "`logits - ...` makes a new one.",
+            "writes_into_the_logits",
+            "the values are right, but unless the temperature is 0 something is written into the "
+            "array `logits` that was passed in. A statement like `logits -= ...` or `logits /= ...` "
+            "does that; `logits - ...` makes a new array.",
             SAMPLING,
         ),
     ),
@@ -869,8 +917,12 @@ def _run_module(function: Callable, inputs: Inputs) -> Any:
             torch.manual_seed(seed)
             return function(*arrays), arrays
 
+    def array_of(tensor: Any) -> np.ndarray:  # NumPy knows no bfloat16; float32 holds its numbers
+        tensor = tensor.detach()
+        return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy().copy()
+
     def parameters(module: Any) -> dict[str, np.ndarray]:
-        return {key: value.detach().numpy().copy() for key, value in module.named_parameters()}
+        return {key: array_of(value) for key, value in module.named_parameters()}
 
     model, arrays = make(seed=0)
     if model is None:
@@ -880,19 +932,24 @@ def _run_module(function: Callable, inputs: Inputs) -> Any:
     own, others = parameters(model), parameters(make(seed=1)[0])
     for name, array in zip(names, arrays, strict=True):
         inputs[name][...] = array
-    dtype = own["weight_hh_l0"].dtype
+    if not {"weight_ih_l0", "weight_hh_l0"} <= set(own):
+        return {"parameters": _listed(own)}
+    kinds = {key: value.dtype for key, value in model.named_parameters()}
+    # A module in another dtype throughout is run in that one: its dtype is wrong, perhaps no more.
+    dtype = torch.float64 if len(set(kinds.values())) > 1 else kinds["weight_hh_l0"]
 
     def run() -> np.ndarray:
-        x, h0 = (torch.from_numpy(inputs[name].astype(dtype)) for name in ("x", "h0"))
+        x, h0 = (torch.from_numpy(inputs[name]).to(dtype) for name in ("x", "h0"))
         with torch.no_grad():
             if model.batch_first:
-                return model(x.transpose(0, 1), h0[None])[0].transpose(0, 1).numpy().copy()
-            return model(x, h0[None])[0].numpy().copy()
+                return array_of(model(x.transpose(0, 1), h0[None])[0].transpose(0, 1))
+            return array_of(model(x, h0[None])[0])
 
     try:
         output = run()
-    except RuntimeError as error:
-        return {"says": str(error)}
+    except (RuntimeError, ValueError, TypeError) as error:
+        other = [key for key, kind in kinds.items() if kind != torch.float64]
+        return {"says": str(error)[:500], "not_float64": _listed(other)}
     for array in arrays:
         array[...] = np.nan
     biases = [own.get(key, 0.0) for key in ("bias_ih_l0", "bias_hh_l0")]
@@ -900,25 +957,48 @@ def _run_module(function: Callable, inputs: Inputs) -> Any:
         output,
         own["weight_ih_l0"],
         own["weight_hh_l0"],
-        np.zeros(len(own["weight_hh_l0"]), dtype) + biases[0] + biases[1],
-        dtype.name,
+        np.zeros(len(own["weight_hh_l0"]), own["weight_hh_l0"].dtype) + biases[0] + biases[1],
+        " and ".join(sorted({str(kind).removeprefix("torch.") for kind in kinds.values()})),
         bool(model.batch_first),
         not np.array_equal(output, run()),
-        ", ".join(f"`{key}`" for key in own if not np.array_equal(own[key], others[key])),
+        _listed(key for key in own if not np.array_equal(own[key], others.get(key))),
     ]
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+# How near a module can come that computes in another dtype: relative and absolute tolerance.
+COARSE = {"float32": (1e-4, 1e-5), "float16": (1e-2, 1e-2), "bfloat16": (5e-2, 5e-2)}
 
 
 def _compare_modules(case: Case, expected: Any, got: Any) -> list[Difference]:
     """Part by part; a module in float32 is wrong in that alone, not in all of its numbers."""
     if not isinstance(got, list):
-        if isinstance(got, dict) and "says" in got:
-            text = f"The module cannot read x (T, B, D) and h0 (1, B, H). It says: {got['says']}"
-            return [Difference("", text.rstrip(".") + ".")]
-        came = f"an object of type {got['type']}" if isinstance(got, dict) else describe(got)
-        return [Difference("", f"The function should return a `torch.nn.RNN`, but returns {came}.")]
-    single = got[4] == "float32"
-    found = compare(expected, got, MODULE_PARTS, 1e-4 if single else RTOL, 1e-5 if single else ATOL)
+        return [Difference("", _no_module_to_compare(got))]
+    found = compare(expected, got, MODULE_PARTS, *COARSE.get(got[4], (RTOL, ATOL)))
     return [_in_words(difference, got) for difference in found]
+
+
+def _no_module_to_compare(got: Any) -> str:
+    match got:
+        case {"says": says, "not_float64": names}:
+            text = (
+                "The returned module cannot be run on float64 inputs x (T, B, D) and "
+                f"h0 (1, B, H). It says: {str(says).rstrip('.')}."
+            )
+            return text + (f" Not in float64: {names}." if names else "")
+        case {"parameters": names}:
+            return (
+                "The returned module should have parameters `weight_ih_l0` and `weight_hh_l0`, as "
+                f"a `torch.nn.RNN` of one layer has, but its parameters are {names or 'none'}."
+            )
+        case {"type": kind}:
+            came = f"an object of type {kind}"
+        case _:
+            came = describe(got)
+    return f"The function should return a `torch.nn.RNN`, but returns {came}."
 
 
 def _in_words(difference: Difference, got: list) -> Difference:
@@ -1031,9 +1111,9 @@ TO_TORCH_RNN = Exercise(
             TORCH,
         ),
         Mistake(
-            "halves_the_bias_in_place",
-            "the module is right, but the array `b` that was passed in is half of what it was. "
-            "`b /= 2` writes into the caller's array; `b / 2` makes a new one.",
+            "changes_the_given_bias",
+            "the module is right, but something is written into the array `b` that was passed in. A "
+            "statement like `b /= 2` or `b[...] =` does that; `b / 2` makes a new array.",
             TORCH,
         ),
     ),

@@ -496,14 +496,16 @@ RESCALE_TO_SPECTRAL_RADIUS = Exercise(
         ),
         Mistake(
             "returns_W_itself",
-            "the values are right, but where W already has the radius `rho`, the result is W "
-            "itself. Then a change of the result would change W; return a new array in every case.",
+            "the values are right, but where W already has the radius `rho`, the result is W itself "
+            "or shares its memory. Then a change of the result would change W; return a new array "
+            "in every case.",
             RADIUS,
         ),
         Mistake(
-            "scales_in_place",
-            "W itself is scaled, and returned. The caller's matrix is changed behind its back; "
-            "make a new one. (`W *= s` writes into W, `W * s` does not.)",
+            "writes_into_W",
+            "the values are right, but they are written into the memory of W, and returned there. "
+            "The caller's matrix is changed behind its back; make a new one. (`W *= s` writes into "
+            "W, `W * s` does not.)",
             RADIUS,
         ),
         Mistake(
@@ -792,8 +794,6 @@ CLIP_BY_GLOBAL_NORM = Exercise(
     ),
     parts=("clipped", "norm"),
     compare=_compare_clipped,
-    # For naming mistakes only, which may have the epsilon too: `_compare_clipped` has its own.
-    rtol=2e-6,
     mistakes=(
         Mistake(
             "clips_each_entry",
@@ -892,9 +892,10 @@ CLIP_BY_GLOBAL_NORM = Exercise(
             CLIPPING,
         ),
         Mistake(
-            "scales_in_place",
-            "the values are right, but the caller's arrays are scaled in place. Make new arrays "
-            "where you scale. (`grad *= s` writes into `grad`, `grad * s` does not.)",
+            "changes_the_given_gradients",
+            "what is returned is right, but where the norm is over the limit, the caller's dict or "
+            "its arrays are changed: by `*=` on an array, say, which writes into it, or by assigning "
+            "to the keys of the given dict. Build a new dict of new arrays where you scale.",
             CLIPPING,
         ),
         Mistake(
@@ -991,18 +992,37 @@ def _not_haar(Q: np.ndarray) -> str:
             f"Over {draws} draws with n = {n}, `Q[{i}, {j}]` is {mean[i, j]:.2f} on average and "
             f"negative in {negative}; it should be 0 on average and negative in about half of them."
         )
-    fourth = np.mean(Q**4, axis=(1, 2))
+    if n == 1:
+        return ""
+    more = "Some directions come more often than others."
+    fourth = np.mean(Q**4)
     wanted = 3 / (n * (n + 2))
-    if n > 1 and abs(fourth.mean() - wanted) > margin * FOURTH_POWER_DEVIATION[n]:
+    if abs(fourth - wanted) > margin * FOURTH_POWER_DEVIATION[n]:
         return (
-            f"Over {draws} draws with n = {n}, the mean of `Q**4` is {fourth.mean():.3f}; it should "
-            f"be {wanted:.3f}. Some directions come more often than others."
+            f"Over {draws} draws with n = {n}, the mean of `Q**4` is {fourth:.3f}; it should "
+            f"be {wanted:.3f}. {more}"
+        )
+    squares = np.mean(Q**2, axis=0)
+    diagonal = np.diag(squares).mean()
+    if abs(diagonal - 1 / n) > margin * DIAGONAL_SQUARES_DEVIATION[n]:
+        return (
+            f"Over {draws} draws with n = {n}, the squares of the entries on the diagonal are "
+            f"{diagonal:.3f} on average; they should be {1 / n:.3f}, as everywhere. {more}"
+        )
+    off = np.abs(squares - 1 / n)
+    i, j = np.unravel_index(np.argmax(off), off.shape)
+    if off[i, j] > margin * np.sqrt(wanted - 1 / n**2):
+        return (
+            f"Over {draws} draws with n = {n}, `Q[{i}, {j}]**2` is {squares[i, j]:.3f} on average; "
+            f"it should be {1 / n:.3f}. {more}"
         )
     return ""
 
 
-# Standard deviation of the mean of Q**4 over the entries of one Haar distributed matrix, by n.
+# Standard deviations for one Haar distributed matrix, by n: of the mean of Q**4 over all entries, and
+# of the mean of Q**2 over the diagonal.
 FOURTH_POWER_DEVIATION = {2: 0.0884, 3: 0.0445}
+DIAGONAL_SQUARES_DEVIATION = {2: 0.3536, 3: 0.2108}
 
 
 def _times(count: int) -> str:
@@ -1013,7 +1033,7 @@ def _orthogonal_cases(rng: np.random.Generator) -> list[Case]:
     sizes = [
         ("orthogonal", "3 draws, n = 4", 4, 3),
         ("orthogonal", "2 draws, n = 3", 3, 2),
-        ("haar", "800 draws, n = 3", 3, 800),
+        ("haar", "1200 draws, n = 3", 3, 1200),
         ("haar", "150 draws, n = 2", 2, 150),
         ("one", "200 draws, n = 1", 1, 200),
     ]

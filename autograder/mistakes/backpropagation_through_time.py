@@ -228,7 +228,7 @@ def rnn_backward__averages_over_time(dhs, x, h0, hs, W_x, W_h):
 
 
 @mistake_of("rnn_backward")
-def rnn_backward__adds_into_dhs(dhs, x, h0, hs, W_x, W_h):
+def rnn_backward__writes_into_dhs(dhs, x, h0, hs, W_x, W_h):
     grads = _loop(dhs, x, h0, hs, W_x, W_h)
     for t in reversed(range(1, len(x))):
         dhs[t - 1] += (dhs[t] * (1 - hs[t] ** 2)) @ W_h
@@ -298,7 +298,7 @@ def numerical_gradient__does_not_put_the_entry_back(f, x, eps=1e-5):
 
 
 @mistake_of("numerical_gradient")
-def numerical_gradient__undoes_the_step_by_arithmetic(f, x, eps=1e-5):
+def numerical_gradient__does_not_restore_x_to_the_last_bit(f, x, eps=1e-5):
     gradient = np.zeros(x.shape)
     for index in np.ndindex(x.shape):
         x[index] += eps
@@ -442,7 +442,7 @@ def state_gradients__goes_back_one_step_only(dh_last, hs, W_h):
 
 
 @mistake_of("state_gradients")
-def state_gradients__multiplies_into_dh_last(dh_last, hs, W_h):
+def state_gradients__writes_into_dh_last(dh_last, hs, W_h):
     gradients = state_gradients(dh_last, hs, W_h)
     if len(hs) > 1:
         dh_last[:] = gradients[0]

@@ -21,12 +21,19 @@ def sigmoid__overflows_at_large_negative_numbers(a):
 
 
 @mistake_of("sigmoid")
-def sigmoid__computes_both_forms_everywhere(a):
+def sigmoid__overflows_at_both_ends(a):
     return np.where(np.asarray(a) < 0, np.exp(a) / (1 + np.exp(a)), 1 / (1 + np.exp(-a)))
 
 
 @mistake_of("sigmoid")
 def sigmoid__divides_infinity_by_infinity(a):
+    return np.exp(a) / (1 + np.exp(a))
+
+
+@mistake_of("sigmoid")
+def sigmoid__chooses_one_form_for_the_whole_array(a):
+    if np.min(a) >= 0:
+        return 1 / (1 + np.exp(-a))
     return np.exp(a) / (1 + np.exp(a))
 
 
@@ -331,6 +338,12 @@ def softmax_cross_entropy__overflows_in_the_log_sum_exp(logits, targets, mask):
 
 
 @mistake_of("softmax_cross_entropy")
+def softmax_cross_entropy__shifts_by_a_shared_maximum(logits, targets, mask):
+    shifted = logits - logits.max()
+    return softmax_cross_entropy__overflows_in_the_log_sum_exp(shifted, targets, mask)
+
+
+@mistake_of("softmax_cross_entropy")
 def softmax_cross_entropy__takes_the_logarithm_of_the_probability(logits, targets, mask):
     return _from_probabilities(_softmax(logits), targets, mask)
 
@@ -381,7 +394,7 @@ def softmax_cross_entropy__forgets_the_minus_of_the_loss(logits, targets, mask):
 
 
 @mistake_of("softmax_cross_entropy")
-def softmax_cross_entropy__shifts_the_logits_in_place(logits, targets, mask):
+def softmax_cross_entropy__writes_into_the_logits(logits, targets, mask):
     logits -= logits.max(axis=-1, keepdims=True)
     return softmax_cross_entropy(logits, targets, mask)
 
@@ -426,6 +439,14 @@ def token_distribution__overflows(logits, temperature):
     if temperature == 0:
         return _greedy(logits)
     p = np.exp(logits / temperature)
+    return p / p.sum(axis=-1, keepdims=True)
+
+
+@mistake_of("token_distribution")
+def token_distribution__shifts_by_a_shared_maximum(logits, temperature):
+    if temperature == 0:
+        return _greedy(logits)
+    p = np.exp((logits - logits.max()) / temperature)
     return p / p.sum(axis=-1, keepdims=True)
 
 
@@ -476,7 +497,7 @@ def token_distribution__returns_the_index_at_zero(logits, temperature):
 
 
 @mistake_of("token_distribution")
-def token_distribution__shifts_the_logits_in_place(logits, temperature):
+def token_distribution__writes_into_the_logits(logits, temperature):
     if temperature == 0:
         return _greedy(logits)
     logits -= logits.max(axis=-1, keepdims=True)
@@ -593,7 +614,7 @@ def to_torch_rnn__uses_relu(W_x, W_h, b):
 
 
 @mistake_of("to_torch_rnn")
-def to_torch_rnn__halves_the_bias_in_place(W_x, W_h, b):
+def to_torch_rnn__changes_the_given_bias(W_x, W_h, b):
     model = to_torch_rnn(W_x, W_h, b)
     b /= 2
     return model

@@ -255,7 +255,7 @@ def rescale_to_spectral_radius__returns_W_itself(W, rho):
 
 
 @mistake_of("rescale_to_spectral_radius")
-def rescale_to_spectral_radius__scales_in_place(W, rho):
+def rescale_to_spectral_radius__writes_into_W(W, rho):
     W *= rho / _radius(W)
     return W
 
@@ -477,7 +477,7 @@ def clip_by_global_norm__returns_the_norm_after_clipping(grads, max_norm):
 
 
 @mistake_of("clip_by_global_norm")
-def clip_by_global_norm__scales_in_place(grads, max_norm):
+def clip_by_global_norm__changes_the_given_gradients(grads, max_norm):
     norm = _global_norm(grads)
     if norm > max_norm:
         for grad in grads.values():

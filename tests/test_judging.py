@@ -377,3 +377,21 @@ def test_the_text_report_fits_a_terminal(verdict_on):
     text = report.as_text(verdict_on(half))
     assert max(map(len, text.splitlines())) <= report.WIDTH
     assert "“One step” in chapter 1 (01-vanilla-rnn.ipynb#rnn-step)" in text
+
+
+def test_the_report_that_the_site_shows_is_the_one_that_students_get():
+    import re
+    from pathlib import Path
+
+    from autograder.check import examine
+
+    page = Path(__file__).resolve().parent.parent / "chapters" / "start.md"
+    shown = re.search(r"```text\n(rnn_step: .*?)```", page.read_text(encoding="utf-8"), re.DOTALL)[
+        1
+    ]
+    verdict = examine("rnn_step", lambda x, h, W_x, W_h, b: np.tanh(x @ W_x.T + h @ W_h + b))
+    real, place = " ".join(report.as_text(verdict).split()), 0
+    # The page leaves out what it marks so, and the file's name after "chapter 1".
+    for piece in re.split(r"\[\.\.\.\]|(?<=in chapter 1)\.", " ".join(shown.split())):
+        place = real.find(piece.strip(), place)
+        assert place >= 0, f"{piece!r} is not in the report"

@@ -1,10 +1,12 @@
 """nbgrader itself, from a source notebook to the feedback pages, in a small course of its own."""
 
 import csv
+import fcntl
 import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,7 @@ from nbconvert.filters import markdown2html
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from nbgrader.api import Gradebook
 from nbgrader.converters import Autograde
+from nbgrader.converters.base import NbGraderException
 from sqlalchemy.exc import OperationalError
 from traitlets.config.loader import PyFileConfigLoader
 
@@ -31,6 +34,7 @@ from autograder.grading import (
     submission,
     wrong_answers,
 )
+from autograder.grading import gradebook as patient
 from autograder.grading.judging import Judge
 from autograder.grading.sanitise import as_released, harmless, rebuild
 from autograder.grading.submission import Cell, NoNotebook
@@ -432,6 +436,75 @@ def test_grading_again_gives_the_same_and_keeps_what_was_graded_by_hand(graded, 
         assert book.find_comment("why", "exercises", NAME, student).comment == "Well seen."
 
 
+# Before grading begins
+
+
+@pytest.fixture
+def own_copy(graded, tmp_path, monkeypatch):
+    """The graded course, in a folder of the test's own."""
+    monkeypatch.setenv(hidden.VARIABLE, SEED)
+    return Path(shutil.copytree(graded, tmp_path / "course"))
+
+
+def graded_files(root):
+    return {path: path.read_bytes() for path in root.glob("class/autograded/*/*/*.ipynb")}
+
+
+def test_what_a_killed_grading_left_half_done_is_graded_again(own_copy):
+    student, before = "bruno-keller", graded_files(own_copy)
+    path = own_copy / "class" / "autograded" / student / NAME / "exercises.ipynb"
+    marked = score_of(own_copy, student, FIRST)
+    notebook = json.loads(before[path])
+    del notebook["metadata"]["autograder"]
+    path.chmod(0o644)
+    path.write_text(json.dumps(notebook))
+    nbgrader(own_copy, "autograde", NAME)
+    assert "reasons" in json.loads(path.read_text())["metadata"]["autograder"]
+    assert score_of(own_copy, student, FIRST) == marked
+    after = graded_files(own_copy)
+    assert all(after[other] == before[other] for other in before if other != path)
+
+
+def refused_at_the_start(root, words):
+    before = graded_files(root)
+    with pytest.raises(NbGraderException, match=words):
+        grade_again(root, "bruno-keller")
+    assert graded_files(root) == before
+
+
+def test_a_locked_gradebook_stops_grading_before_anything_is_touched(own_copy, monkeypatch):
+    monkeypatch.setattr(patient, "PATIENCE", 50)
+    holder = sqlite3.connect(own_copy / "class" / "gradebook.db")
+    holder.execute("BEGIN EXCLUSIVE")
+    try:
+        refused_at_the_start(own_copy, "locked by another nbgrader, formgrader or backup")
+    finally:
+        holder.rollback()
+        holder.close()
+
+
+def test_a_missing_gradebook_stops_grading_before_anything_is_touched(own_copy):
+    (own_copy / "class" / "gradebook.db").unlink()
+    refused_at_the_start(own_copy, "does not know .*: run `nbgrader generate_assignment")
+
+
+def test_a_spoilt_seed_stops_grading_before_anything_is_touched(own_copy, monkeypatch):
+    monkeypatch.setenv(hidden.VARIABLE, "xyz")
+    refused_at_the_start(own_copy, "hidden seed .* is no positive whole number")
+
+
+def test_a_folder_that_nbgrader_cannot_address_is_told_at_the_start(own_copy):
+    (own_copy / "class" / "submitted" / "star[1]").mkdir()
+    refused_at_the_start(own_copy, r"cannot address the folder .*star\[1\]")
+
+
+def test_only_one_grading_runs_in_a_course(own_copy):
+    lock = (own_copy / "class" / ".grading-lock").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    refused_at_the_start(own_copy, "Another grading runs")
+    lock.close()
+
+
 # The table of scores
 
 
@@ -664,6 +737,7 @@ def answers_with(**changes):
         answers_with(value=10**400),
         answers_with(value="x", changed=["nothing"], warned=["\x1b[31m" * 100]),
         answers_with(failure={"kinds": [], "message": "", "line": "", "number": 0}),
+        answers_with(failure={"kinds": ["E"], "message": "\ud800", "line": "", "number": 0}),
         answers_with(failure={"kinds": [3], "message": 3, "line": None, "number": "7"}),
     ],
 )
@@ -672,6 +746,7 @@ def test_no_answer_whatever_it_is_makes_the_judge_fail(text, judging):
     score, report = judged(judging, [nbformat.from_dict(shown)])
     assert score == 0
     assert find(FIRST).name in report
+    report.encode("utf-8")
 
 
 def test_the_last_answer_counts_and_other_outputs_do_not(judging):

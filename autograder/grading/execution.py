@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from time import monotonic
 
+from nbclient.client import CellExecutionComplete
 from nbclient.exceptions import CellTimeoutError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
@@ -115,7 +116,22 @@ class Execute(StockExecute):
                     self._cut(cell)
                     return None
                 self._printed += size
-        return super().process_message(msg, cell, cell_index)
+        try:
+            return super().process_message(msg, cell, cell_index)
+        except CellExecutionComplete:
+            raise
+        except Exception as error:
+            self.log.debug("A malformed message was dropped: %r", error)
+            return None
+
+    def on_cell_executed(self, **kwargs):
+        """As nbgrader does; what the kernel replies is a student's text too."""
+        said = kwargs["execute_reply"]["content"]
+        if said.get("status") == "error":
+            lines = said.get("traceback")
+            said["ename"], said["evalue"] = str(said.get("ename")), str(said.get("evalue"))
+            said["traceback"] = [str(line) for line in lines] if isinstance(lines, list) else []
+        super().on_cell_executed(**kwargs)
 
     def _cut(self, cell: NotebookNode) -> None:
         if self._printed <= MAX_OUTPUT:

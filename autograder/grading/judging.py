@@ -43,7 +43,7 @@ class Judge(NbGraderPreprocessor):
                 verdict = self._judge(exercise, expected, cell, _answer_cell(nb, name))
             _show(cell, verdict)
             if not verdict.score:
-                reasons[name] = reason(verdict)
+                reasons[name] = _writable(reason(verdict))
         nb.metadata[KEY] = {**found, "reasons": reasons}
         return nb, resources
 
@@ -93,11 +93,17 @@ def reason(verdict: Verdict) -> str:
     return first if len(first) <= 100 else f"{first[:99]}…"
 
 
+def _writable(text: str) -> str:
+    """Half of a surrogate pair comes through JSON, but no file can hold it."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def _show(cell: NotebookNode, verdict: Verdict) -> None:
     """Replace all outputs by the report and the score, which nbgrader reads from the second."""
     points = float(cell.metadata["nbgrader"]["points"])
     share = verdict.score / verdict.max_score if verdict.max_score else 0.0
     shown = {"text/plain": report.as_text(verdict), "text/html": report.as_html(verdict)}
+    shown = {mime: _writable(text) for mime, text in shown.items()}
     cell.outputs = [
         new_output("display_data", data=shown),
         new_output(
@@ -121,6 +127,8 @@ def _why_nothing(exercise: Exercise, cell: NotebookNode, answer: NotebookNode | 
         )
     if kind == OUT_OF_TIME:
         return f"{said}. Look for the cell above that takes so long, and mend it."
+    if kind == DIED and said.startswith("Not run"):
+        return f"{said}. Look for the cells above that call `exit()` or use up all memory."
     if kind == DIED:
         return (
             f"Python ended while `{name}` was asked. Does it call `exit()` or `quit()`, "

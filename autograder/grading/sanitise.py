@@ -11,13 +11,16 @@ from pathlib import Path
 from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_cell
-from nbgrader.api import Gradebook
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.converters.base import NbGraderException
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import NbGraderPreprocessor
+from sqlalchemy.exc import SQLAlchemyError
 from traitlets.config import Config
 
-from autograder.grading import submission
-from autograder.grading.course import course_of, released
+from autograder.errors import Refused
+from autograder.grading import hidden, preflight, submission
+from autograder.grading.course import NOTEBOOK, course_of, released
 from autograder.grading.submission import Cell, NoNotebook
 
 KEY = "autograder"  # where the notebook's metadata say what was found, for the steps that follow
@@ -29,6 +32,30 @@ MISSING = "This cell was missing from the notebook that was handed in."
 
 class SubmissionExporter(NotebookExporter):
     """Reads what students handed in without trusting it, and everything else as nbconvert does."""
+
+    def __init__(self, *args, **kwargs):
+        """nbgrader makes it once, before it touches the first submission.
+
+        Raises NbGraderException, in one line, for what is wrong for everybody.
+        """
+        super().__init__(*args, **kwargs)
+        directory = course_of(self)
+        name = directory.assignment_id
+        try:
+            hidden.seed(Path(directory.root))
+            as_released(directory, name, NOTEBOOK)
+            preflight.begin(directory, name, KEY, self.log)
+        except MissingEntry:
+            why = (
+                f"The gradebook does not know {name}: run `nbgrader generate_assignment {name}` "
+                "(was the gradebook moved? Then put it back)."
+            )
+        except (Refused, RuntimeError, OSError, SQLAlchemyError) as error:
+            why = str(error).splitlines()[0]
+        else:
+            return
+        self.log.error("Nothing was graded or changed. %s", why)
+        raise NbGraderException(why)
 
     def from_filename(self, filename, resources=None, **kwargs):
         """Convert a notebook; a submitted file that is none becomes an empty one with the reason."""

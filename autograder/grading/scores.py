@@ -101,7 +101,8 @@ def _sheet(gradebook: Gradebook, directory: CourseDirectory, name: str) -> Sheet
         try:
             submission = gradebook.find_submission(name, student)
         except MissingEntry:
-            rows.append(Row(student, 0.0, {}, notes={"": "not graded yet"}))
+            notes = _notes(directory, student, name) or {"": "not graded yet"}
+            rows.append(Row(student, 0.0, {}, notes=notes))
         else:
             rows.append(_row(submission, directory, student))
     return Sheet(name, {cell.name: float(cell.max_score) for cell in cells}, tuple(rows))

@@ -39,8 +39,10 @@ def read(path: Path) -> list[Cell]:
     data = _load(path)
     sheets = data.get("worksheets")  # notebooks of format 3
     cells = data.get("cells")
-    if cells is None and isinstance(sheets, list) and sheets and isinstance(sheets[0], dict):
-        cells = sheets[0].get("cells")
+    if cells is None and isinstance(sheets, list):
+        parts = [sheet["cells"] for sheet in sheets if isinstance(sheet, dict) and "cells" in sheet]
+        if parts and all(isinstance(part, list) for part in parts):
+            cells = [cell for part in parts for cell in part]
     if not isinstance(cells, list):
         raise NoNotebook(f"`{path.name}` is JSON, but no notebook: it has no list of cells. {MEND}")
     if len(cells) > MAX_CELLS:

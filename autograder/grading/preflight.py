@@ -1,0 +1,68 @@
+"""Before an assignment is graded: what is wrong for everybody is told once, and nothing is touched."""
+
+import json
+import os
+import re
+import shutil
+from logging import Logger
+from pathlib import Path
+
+from nbgrader.coursedir import CourseDirectory
+
+from autograder.errors import Refused
+from autograder.grading.course import NOTEBOOK
+
+UNADDRESSABLE = re.compile(r"[\[\]*?\x00-\x1f\x7f]")  # nbgrader finds submissions by patterns
+_locks: dict[Path, int] = {}  # kept open: the system frees them when the process ends, however
+
+
+def begin(directory: CourseDirectory, assignment: str, key: str, log: Logger) -> None:
+    """Make sure that grading can begin, and clear what a grading that was killed left half done.
+
+    key: where in a graded notebook's metadata the judge leaves its reasons. Raises Refused.
+    """
+    _lock(Path(directory.root) / "class" / ".grading-lock")
+    for folder in _folders(directory, directory.submitted_directory, "*"):
+        if UNADDRESSABLE.search(folder.name):
+            raise Refused(f"nbgrader cannot address the folder {str(folder)!r}. Rename it.")
+    for folder in _folders(directory, directory.submitted_directory, "*", assignment):
+        if not (folder / f"{NOTEBOOK}.ipynb").exists():
+            others = sorted(path.name for path in folder.glob("*.ipynb"))
+            there = f"there is {others[0]!r}: rename it" if others else "it holds no notebook"
+            log.warning("%s has no %s.ipynb; %s, and run again.", folder, NOTEBOOK, there)
+    for folder in _folders(directory, directory.autograded_directory, "*", assignment):
+        if not _finished(folder / f"{NOTEBOOK}.ipynb", key):
+            log.warning("%s was left half graded; it is graded again.", folder)
+            shutil.rmtree(folder)
+
+
+def _folders(directory: CourseDirectory, under: str, *pattern: str) -> list[Path]:
+    root = Path(directory.root) / under
+    return sorted(path for path in root.glob("/".join(pattern)) if path.is_dir())
+
+
+def _finished(notebook: Path, key: str) -> bool:
+    """Whether the judge has been through a notebook."""
+    try:
+        metadata = json.loads(notebook.read_text(encoding="utf-8"))["metadata"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return "reasons" in metadata.get(key, {})
+
+
+def _lock(path: Path) -> None:
+    """Hold the course's lock until this process ends. Raises Refused where another one holds it."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows: there, nobody may grade twice at once
+        return
+    if path in _locks:
+        return
+    path.parent.mkdir(exist_ok=True)
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        raise Refused(f"Another grading runs in this course ({path}). Wait for its end.") from None
+    _locks[path] = file

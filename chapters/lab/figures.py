@@ -68,6 +68,42 @@ def label_line(line, text, at=-1, dx=4, dy=0, **kwargs):
     )
 
 
+def strips(rows, first=1, height=0.8):
+    """One narrow strip a row, over the same steps: how a gate or a state moves through time.
+
+    rows: list of (label, values, color, limits), values (T,), limits (low, high). The value at a step
+    is a bar from zero, as wide as the step, so that strips can be compared step by step.
+    first: the number of the first step. Returns (figure, list of axes), one axes a row.
+    """
+    figure, axes = plt.subplots(
+        len(rows), 1, sharex=True, squeeze=False, figsize=(WIDTH, height * len(rows) + 0.6)
+    )
+    for ax, (label, values, color, limits) in zip(axes[:, 0], rows, strict=True):
+        steps = range(first, first + len(values))
+        ax.bar(steps, values, width=1.0, color=color, alpha=0.75, lw=0)
+        ax.axhline(0, color=BLACK, lw=0.6)
+        ax.set(ylim=limits, yticks=[tick for tick in limits if tick != 0] + [0])
+        ax.set_ylabel(label, rotation=0, ha="right", va="center", color=color)
+        ax.tick_params(axis="x", length=0)
+        ax.margins(x=0.01)
+    axes[-1, 0].set_xlabel("step $t$")
+    return figure, list(axes[:, 0])
+
+
+def lag_axes(threshold=None, **kwargs):
+    """Axes for norms against the lag: logarithmic upwards, lag 0 at the left.
+
+    threshold: a level to mark with a dotted line. kwargs go to `plt.subplots`.
+    Returns (figure, axes).
+    """
+    figure, ax = plt.subplots(**kwargs)
+    ax.set_yscale("log")
+    ax.set_xlabel("lag $k$ (steps back)")
+    if threshold is not None:
+        ax.axhline(threshold, color=BLACK, lw=0.8, ls=":")
+    return figure, ax
+
+
 use_course_style()
 
 __all__ = [
@@ -81,6 +117,8 @@ __all__ = [
     "SKY",
     "WIDTH",
     "label_line",
+    "lag_axes",
     "plt",
+    "strips",
     "use_course_style",
 ]

@@ -32,15 +32,30 @@ def first_symbol_recall(T, B, rng, symbols=4, distractors=4, scale=1.0):
     return one_hot(tokens, symbols + distractors, scale), torch.from_numpy(tokens[0].copy())
 
 
-def delayed_echo(T, B, delay, rng):
-    """Draw a stream of fair bits and, at each step, the bit that stood `delay` steps earlier.
+def recall_at_random_lag(T, B, rng, symbols=4, distractors=4):
+    """`first_symbol_recall` with a length drawn anew for each batch, uniformly from T//2 to T.
 
-    rng: numpy Generator. Returns (x, y): x (T, B, 1) with entries -1 and 1; y (T, B) int64 with
-    entries 0 and 1, and -100 (cross-entropy's "ignore") in the first `delay` steps, where
-    no answer exists.
+    A network that has only learnt to turn its state to the right place after a fixed number of
+    steps fails here: the symbol must be held. Returns (x, y) as `first_symbol_recall` does.
     """
-    bits = rng.integers(0, 2, size=(T, B))
-    y = np.full((T, B), -100)
-    y[delay:] = bits[: max(T - delay, 0)]
-    x = torch.from_numpy(2.0 * bits[..., None] - 1.0).to(torch.get_default_dtype())
-    return x, torch.from_numpy(y)
+    length = int(rng.integers(T // 2, T + 1))
+    return first_symbol_recall(length, B, rng, symbols, distractors)
+
+
+def latch(T, B, rng, write=0.15, read=0.15):
+    """Draw streams that must be written, held and read: a memory of one bit with two buttons.
+
+    x (T, B, 3): a fair sign at every step, -1 or 1; a write flag, 0 or 1; a read flag, 0 or 1.
+    y (T, B) int64: 0 ("silent") where nothing is read; where the read flag is up, 1 or 2 for the
+    sign, - or +, that stood at the latest write, this step's included. `write` and `read` are the
+    flags' probabilities; the first step always writes.
+    """
+    signs = rng.choice([-1.0, 1.0], size=(T, B))
+    writes = rng.random((T, B)) < write
+    writes[0] = True
+    reads = rng.random((T, B)) < read
+    latest = np.maximum.accumulate(np.where(writes, np.arange(T)[:, None], 0), axis=0)
+    held = np.take_along_axis(signs, latest, axis=0)
+    y = np.where(reads, np.where(held > 0, 2, 1), 0)
+    x = torch.from_numpy(np.stack([signs, writes, reads], axis=-1).astype(float))
+    return x.to(torch.get_default_dtype()), torch.from_numpy(y)

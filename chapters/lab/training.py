@@ -34,6 +34,29 @@ class LastStateClassifier(nn.Module):
         return self.readout(outputs[-1])
 
 
+class EveryStepClassifier(nn.Module):
+    """Run an `nn.RNN`, `nn.GRU` or `nn.LSTM` and read class scores off its output at every step.
+
+    `forward(x)` takes x (T, B, D) and returns logits (T, B, classes). Its loss, for `train`:
+    `every_step_loss`.
+    """
+
+    def __init__(self, rnn, classes):
+        super().__init__()
+        self.rnn = rnn
+        directions = 2 if rnn.bidirectional else 1
+        self.readout = nn.Linear(directions * rnn.hidden_size, classes)
+
+    def forward(self, x):
+        outputs, _ = self.rnn(x)
+        return self.readout(outputs)
+
+
+def every_step_loss(logits, y):
+    """The mean cross-entropy over steps and batch; logits (T, B, classes), y (T, B), -100: none."""
+    return nn.functional.cross_entropy(logits.flatten(0, 1), y.flatten())
+
+
 @dataclass
 class TrainingLog:
     """One entry an update: its batch's loss and accuracy, and the gradient norm before clipping."""
@@ -124,9 +147,11 @@ def input_gradient_norms(model, x, y=None):
 
 
 __all__ = [
+    "EveryStepClassifier",
     "LastStateClassifier",
     "TrainingLog",
     "accuracy",
+    "every_step_loss",
     "init_orthogonal",
     "input_gradient_norms",
     "train",

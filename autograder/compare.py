@@ -133,6 +133,9 @@ def _compare_leaf(expected, got, part, label, rtol, atol):
 
 def _compare_arrays(expected, got, part, label, shown, rtol, atol):
     finite = np.isfinite(got)
+    if expected.dtype == got.dtype == np.float32:
+        # A mistake's outputs, never the reference's: their last digits depend on the machine.
+        rtol, atol = max(rtol, 1e-5), max(atol, 1e-6)
     if expected.dtype.kind == "f":
         wide, target = got.astype(np.float64), expected.astype(np.float64)
         with np.errstate(invalid="ignore"):

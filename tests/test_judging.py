@@ -344,6 +344,13 @@ def test_single_precision_fails_on_the_values_and_is_told():
     assert "float32" in found[0].text
 
 
+def test_two_results_in_single_precision_are_the_same_to_five_digits():
+    # So a mistake's outputs, frozen on one machine, are recognised on another.
+    right = np.array([0.1, 0.7], dtype=np.float32)
+    assert compare(right, np.nextafter(right, np.float32(1)), (), 1e-9, 1e-12) == []
+    assert compare(right, right * np.float32(1.0001), (), 1e-9, 1e-12) != []
+
+
 def test_answers_survive_the_way_out_of_the_kernel(expected):
     def answer(x, scale):
         if scale == 0:

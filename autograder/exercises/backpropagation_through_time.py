@@ -1,12 +1,12 @@
 """Chapter 2: what is asked about backpropagation through time."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from autograder.compare import Difference, compare
+from autograder.detail import with_steps
 from autograder.exercise import Aspect, Case, Exercise, Mistake, Section
 
 CHAPTER = "02-backpropagation-through-time"
@@ -43,24 +43,7 @@ def _run(rng: Rng, T: int, B: int, D: int, H: int) -> Arrays:
 
 def _compare_step_by_step(case: Case, expected: Any, got: Any) -> list[Difference]:
     """The usual comparison, which also says at which steps a gradient over time is right."""
-    return [_with_steps(d) for d in compare(expected, got, (), rtol=1e-9, atol=1e-12)]
-
-
-def _with_steps(difference: Difference) -> Difference:
-    expected, got = difference.expected, difference.got
-    if expected is None or got is None or difference.part not in ("", "x"):
-        return difference
-    right = [
-        t
-        for t, pair in enumerate(zip(expected, got, strict=True))
-        if np.allclose(*pair, rtol=1e-9, atol=1e-12)
-    ]
-    if not right:
-        return difference
-    wrong = [t for t in range(len(expected)) if t not in right]
-    listed = [", ".join(map(str, steps)) for steps in (right, wrong)]
-    text = f"{difference.text} It is right at t = {listed[0]} and wrong at t = {listed[1]}."
-    return replace(difference, text=text)
+    return [with_steps(d, ("", "x")) for d in compare(expected, got, (), rtol=1e-9, atol=1e-12)]
 
 
 def _step_cases(rng: Rng) -> list[Case]:

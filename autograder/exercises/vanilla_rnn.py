@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from autograder.compare import Difference, compare, describe
+from autograder.detail import first_and_later_states
+from autograder.draws import away_from_zero
 from autograder.exercise import Aspect, Case, Exercise, Mistake, Section
 
 CHAPTER = "01-vanilla-rnn"
@@ -23,19 +25,12 @@ Rng = np.random.Generator
 Inputs = dict[str, Any]
 
 
-def _away_from_zero(rng: Rng, shape: tuple[int, ...], low: float, high: float) -> np.ndarray:
-    """Numbers of both signs, as many of one as of the other, none near zero."""
-    size = int(np.prod(shape))
-    signs = rng.permutation(np.resize([-1.0, 1.0], size))
-    return (signs * rng.uniform(low, high, size)).reshape(shape)
-
-
 def _cell(rng: Rng, D: int, H: int) -> Inputs:
     """Weights of a cell that does not saturate; no entry can be left out unseen."""
     return {
-        "W_x": _away_from_zero(rng, (H, D), 0.4, 1.0) / np.sqrt(D),
-        "W_h": _away_from_zero(rng, (H, H), 0.4, 1.0) / np.sqrt(H),
-        "b": _away_from_zero(rng, (H,), 0.2, 0.7),
+        "W_x": away_from_zero(rng, (H, D), 0.4, 1.0) / np.sqrt(D),
+        "W_h": away_from_zero(rng, (H, H), 0.4, 1.0) / np.sqrt(H),
+        "b": away_from_zero(rng, (H,), 0.2, 0.7),
     }
 
 
@@ -44,7 +39,7 @@ def _cell(rng: Rng, D: int, H: int) -> Inputs:
 
 def _sigmoid_cases(rng: Rng) -> list[Case]:
     cases = [
-        Case(f"shape {shape}", {"a": _away_from_zero(rng, shape, 0.3, 4.0)})
+        Case(f"shape {shape}", {"a": away_from_zero(rng, shape, 0.3, 4.0)})
         for shape in [(3, 4), (5,), (2, 3, 2)]
     ]
     large = np.array([22.0, 31.0, 45.0, 800.0, 1e4]) + rng.uniform(0, 1, size=5)
@@ -181,7 +176,7 @@ def _step_cases(rng: Rng) -> list[Case]:
             f"B = {B}, D = {D}, H = {H}",
             {
                 "x": rng.normal(size=(B, D)),
-                "h": _away_from_zero(rng, (B, H), 0.2, 0.9),
+                "h": away_from_zero(rng, (B, H), 0.2, 0.9),
                 **_cell(rng, D, H),
             },
             kind,
@@ -304,25 +299,12 @@ def _forward_cases(rng: Rng) -> list[Case]:
             f"T = {T}, B = {B}, D = {D}, H = {H}",
             {
                 "x": rng.normal(size=(T, B, D)),
-                "h0": _away_from_zero(rng, (B, H), 0.2, 0.9),
+                "h0": away_from_zero(rng, (B, H), 0.2, 0.9),
                 **_cell(rng, D, H),
             },
             kind,
         )
         for kind, T, B, D, H in sizes
-    ]
-
-
-def _compare_first_and_later_states(case: Case, expected: Any, got: Any) -> list[Difference]:
-    """The usual comparison, told apart by time: a wrong first state, wrong later ones, or both."""
-    found = compare(expected, got, (), RTOL, ATOL)
-    if not found or found[0].got is None:
-        return found
-    parts = {"hs[0]": slice(0, 1), "hs[1:]": slice(1, None)}
-    return [
-        replace(found[0], part=part, expected=expected[steps], got=got[steps])
-        for part, steps in parts.items()
-        if not np.allclose(got[steps], expected[steps], RTOL, ATOL)
     ]
 
 
@@ -332,7 +314,7 @@ RNN_FORWARD = Exercise(
     signature="x, h0, W_x, W_h, b",
     see=UNROLL,
     cases=_forward_cases,
-    compare=_compare_first_and_later_states,
+    compare=first_and_later_states,
     aspects=(
         Aspect("The state after the first input", 2, parts=("hs[0]",), kinds=("values",)),
         Aspect("The states after it", 4, parts=("hs[1:]",), kinds=("values",)),
@@ -479,7 +461,7 @@ def _loss_cases(rng: Rng) -> list[Case]:
     np.put_along_axis(certain["logits"], believed[..., None], 1e4, axis=-1)
     hidden = _loss_inputs(rng, 3, 2, 3, (2, 1))
     masked = ~hidden["mask"]
-    hidden["logits"][masked] = _away_from_zero(rng, (int(masked.sum()), 3), 9e3, 1e4)
+    hidden["logits"][masked] = away_from_zero(rng, (int(masked.sum()), 3), 9e3, 1e4)
     return [
         *cases,
         Case("all logits near 1e4", shifted, "large"),
@@ -1025,7 +1007,7 @@ def _module_cases(rng: Rng) -> list[Case]:
             {
                 **_cell(rng, D, H),
                 "x": rng.normal(size=(T, B, D)),
-                "h0": _away_from_zero(rng, (B, H), 0.2, 0.9),
+                "h0": away_from_zero(rng, (B, H), 0.2, 0.9),
             },
         )
         for T, B, D, H in sizes

@@ -124,6 +124,7 @@ def _failure_text(answer: Answer) -> str:
     return f"Your code raises {failure.kinds[0]}{said}{where}."
 
 
+MANY_SHAPES = 5
 Row = tuple[Case, Answer, list[Difference]]
 
 
@@ -183,8 +184,11 @@ def _findings(
             findings.append(f"Right in {len(right)} of {len(chosen)} such cases: {listed}.")
     said, place = {text}, failing[first.name][0][0]
     for aspect in others:
-        case, text = failing[aspect.name][0][0], _fact(aspect, failing[aspect.name])
-        explained = aspect.needs and failing[aspect.needs]
+        # That an input is changed may be why all else is wrong: it is said even then.
+        changed = [row for row in failing[aspect.name] if row[1].changed]
+        chosen = (aspect.of == "purity" and changed) or failing[aspect.name]
+        case, text = chosen[0][0], _fact(aspect, chosen)
+        explained = aspect.needs and failing[aspect.needs] and chosen is not changed
         if text not in said and not explained and len(said) < 4:
             said.add(text)
             where = "in the same case" if case is place else _place(case)
@@ -209,6 +213,8 @@ def _place(case: Case) -> str:
         for name, value in case.inputs.items()
         if isinstance(value, np.ndarray) and value.ndim
     ]
+    if len(shapes) > MANY_SHAPES and " = " in case.name:
+        shapes = []  # the sizes in the name say it in fewer words
     return f"in the case “{case.name}”" + (f" ({', '.join(shapes)})" if shapes else "")
 
 

@@ -315,3 +315,13 @@ def test_a_reading_points_to_each_of_its_exercises(path):
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     for exercise in exercises_of(path.stem):
         assert f"({path.stem}/exercises.ipynb#{exercise.name})" in text, exercise.name
+
+
+@pytest.mark.parametrize("path", readings(), ids=lambda p: p.stem)
+def test_a_reading_promises_the_minutes_that_the_statement_says(path):
+    notebook = nbformat.read(path, as_version=4)
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    for exercise in exercises_of(path.stem):
+        statement = statement_of(source_of(path.stem), exercise.name)
+        minutes = re.search(r"about (\d+) minutes", statement)[1]
+        assert f"exercises.ipynb#{exercise.name}) (about {minutes} minutes)" in text

@@ -189,6 +189,16 @@ def test_changing_an_input_is_told_by_name(verdict_on):
     assert "changes its input `x`" in verdict.findings[0]
 
 
+def test_a_changed_input_is_told_even_where_the_values_are_wrong_too(verdict_on):
+    def answer(x, scale):
+        x *= 2
+        return reference(x, scale)
+
+    verdict = verdict_on(answer)
+    assert verdict.score < 8
+    assert any("changes its input `x`" in finding for finding in verdict.findings)
+
+
 def test_memory_between_calls_is_told(verdict_on):
     calls = []
 

@@ -294,6 +294,7 @@ def check(site: Path, shots: Path | None = None, only: str = "") -> int:
 
 
 def main() -> int:
+    sys.stdout.reconfigure(errors="replace")  # a finding may end in half of a mathematical letter
     parser = argparse.ArgumentParser(description="Look at every page of the built site.")
     parser.add_argument("site", type=Path, nargs="?", default=Path("_build/html"))
     parser.add_argument("--shots", type=Path, help="a folder for a picture of every view")

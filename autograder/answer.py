@@ -148,8 +148,8 @@ def _call(exercise: Exercise, function: Callable, inputs: dict[str, Any]) -> Ans
         warnings.simplefilter("always")
         try:
             with (
-                contextlib.redirect_stdout(io.StringIO()),
-                contextlib.redirect_stderr(io.StringIO()),
+                contextlib.redirect_stdout(_Nowhere()),
+                contextlib.redirect_stderr(_Nowhere()),
             ):
                 value, failure = snapshot(exercise.call(function, given)), None
         except (Exception, SystemExit) as error:

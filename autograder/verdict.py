@@ -221,7 +221,8 @@ def _place(case: Case) -> str:
 def _impurity(answer: Answer) -> str:
     if answer.changed:
         names = " and ".join(f"`{name}`" for name in answer.changed)
-        return f"Your function changes its input {names}. Leave inputs as they are: work on a copy."
+        several = "s" if len(answer.changed) > 1 else ""
+        return f"Your function changes its input{several} {names}. Leave inputs as they are: work on a copy."
     return (
         "A second call with the same inputs gives another result. Does the function keep something "
         "between calls, or draw random numbers of its own?"

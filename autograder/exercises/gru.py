@@ -583,24 +583,38 @@ DELTAS = {
 }
 
 
+TWIN = {"dW_x": "db_x", "db_x": "dW_x", "dW_h": "db_h", "db_h": "dW_h"}  # made of the same deltas
+
+
 def _compare_by_delta(case: Case, expected: Any, got: Any) -> list[Difference]:
-    """The usual comparison, with the parameters' gradients told apart by gate."""
-    found = compare(expected, got, GRADIENTS, RTOL, ATOL)
-    return [d for difference in found for d in _by_delta(difference)]
+    """The usual comparison, with the parameters' gradients told apart by gate.
+
+    A delta is wrong where its rows are wrong in both arrays that are made of it. Where they are wrong
+    in one alone, the delta is right, and what is wrong is how that array was made.
+    """
+    differences = compare(expected, got, GRADIENTS, RTOL, ATOL)
+    found = [told for difference in differences for told in _by_delta(difference)]
+    wrong = {(delta, array) for delta, array, _ in found if delta}
+    return [
+        replace(difference, part=delta) if delta and (delta, TWIN[array]) in wrong else difference
+        for delta, array, difference in found
+    ]
 
 
-def _by_delta(difference: Difference) -> list[Difference]:
-    deltas = DELTAS.get(difference.part)
-    if deltas is None:
-        return [difference]
-    if difference.expected is None:  # no array of the right shape: wrong for every gate
-        return [replace(difference, part=delta) for delta in deltas]
+def _by_delta(difference: Difference) -> list[tuple[str, str, Difference]]:
+    """For each gate whose rows are wrong: its delta, the array, and the difference in these rows."""
+    array = difference.part
+    deltas = DELTAS.get(array)
+    if deltas is None or difference.expected is None:  # a wrong shape is the array's own fault
+        return [("", array, difference)]
     H, found = len(difference.expected) // 3, []
     for k, delta in enumerate(deltas):
         rows, one_wrong = slice(k * H, k * H + H), difference.expected.copy()
         one_wrong[rows] = difference.got[rows]
-        wrong = compare([difference.expected], [one_wrong], (difference.part,), RTOL, ATOL)
-        found += [replace(d, part=delta, expected=d.expected[rows], got=d.got[rows]) for d in wrong]
+        wrong = compare([difference.expected], [one_wrong], (array,), RTOL, ATOL)
+        found += [
+            (delta, array, replace(d, expected=d.expected[rows], got=d.got[rows])) for d in wrong
+        ]
     return found
 
 
@@ -619,8 +633,11 @@ GRU_STEP_BACKWARD = Exercise(
         Aspect(
             "Rows of n, recurrent side: dW_h, db_h", 2, parts=("r * delta_n",), kinds=("values",)
         ),
-        Aspect("Rows of z, both sides", 2, parts=("delta_z",), kinds=("values",)),
-        Aspect("Rows of r, both sides", 2, parts=("delta_r",), kinds=("values",)),
+        Aspect("Rows of z, both sides", 1, parts=("delta_z",), kinds=("values",)),
+        Aspect("Rows of r, both sides", 1, parts=("delta_r",), kinds=("values",)),
+        Aspect(
+            "From the deltas to dW and db", 2, parts=tuple(TWIN), kinds=("values",), needs=CANDIDATE
+        ),
         Aspect("Gradient of the input, dx", 1, parts=("dx",), kinds=("values",)),
         Aspect("Gradient of the old state, dh", 2, parts=("dh",), kinds=("values",)),
         Aspect("One sequence, one unit", 1, kinds=("sizes",), needs=CANDIDATE),
@@ -830,7 +847,7 @@ FLIP_UPDATE_GATE = Exercise(
     aspects=(
         Aspect(W_X, 1, parts=("W_x",), kinds=("values",)),
         Aspect("Recurrent weights, W_h", 1, parts=("W_h",), kinds=("values",)),
-        Aspect("Biases, b_x and b_h", 2, parts=("b_x", "b_h"), kinds=("values",), needs=W_X),
+        Aspect("Biases, b_x and b_h", 2, parts=("b_x", "b_h"), kinds=("values",)),
         Aspect("One input, one unit", 1, kinds=("sizes",), needs=W_X),
         Aspect(PURITY, 1, of="purity", needs=W_X),
     ),
@@ -1058,12 +1075,15 @@ TIES = [
 ONE_PARAMETER_NEARER = [  # to the smaller width, although the exact solution rounds up
     *((4, 20), (4, 65), (16, 11), (16, 41), (52, 5), (64, 17), (88, 83), (124, 122)),
 ]
+RATIO_OTHERWISE = [  # nearest in the number of parameters, but another width is nearest in proportion
+    *((14, 48), (22, 33), (26, 38), (46, 57), (51, 86), (58, 78), (70, 87), (74, 98)),
+]
 
 
 def _width_cases(rng: Rng) -> list[Case]:
     def case(kind: str, pair) -> Case:
         D, H = map(int, pair)
-        told = f"{D} inputs, an LSTM of {H}"
+        told = f"D = {D}, an LSTM of {H}"
         return Case(told, {"input_size": D, "lstm_hidden": H}, kind)
 
     lists = (ROUNDED_DOWN, ROUNDED_UP, WITH_ONE_BIAS_OTHERWISE, WITHOUT_BIAS_OTHERWISE)
@@ -1075,6 +1095,7 @@ def _width_cases(rng: Rng) -> list[Case]:
         case("close", rng.choice(TIES)),
         case("close", (5, 2)),
         case("close", rng.choice(ONE_PARAMETER_NEARER)),
+        case("close", rng.choice(RATIO_OTHERWISE)),
         case("small", (1, 1)),
         case("small", (rng.integers(2, 9), 1)),
         case("small", (rng.integers(40, 90), 2)),
@@ -1141,6 +1162,12 @@ MATCHING_GRU_WIDTH = Exercise(
         Mistake(
             "takes_the_larger_on_a_tie",
             "all is right except where two widths are equally near: there the smaller one is asked for.",
+            PARAMETERS,
+        ),
+        Mistake(
+            "compares_ratios",
+            "the width is the one whose count is nearest in proportion. Nearest is asked in the number of "
+            "parameters: compare differences.",
             PARAMETERS,
         ),
         Mistake(
@@ -1242,7 +1269,8 @@ UPDATE_HIGHWAY = Exercise(
         Mistake(
             "gives_the_whole_product_everywhere",
             "every entry is the product of all gates. The way from h_t to the end has only the gates of "
-            "the steps after t.",
+            "the steps after t. (It also comes from one array that is multiplied in place and kept in a list: "
+            "the list then holds that same array T times.)",
             DIRECT,
         ),
         Mistake(
@@ -1253,8 +1281,9 @@ UPDATE_HIGHWAY = Exercise(
         ),
         Mistake(
             "divides_products",
-            "the product of all gates is divided by the product of the first ones. Where a gate is exactly "
-            "0, that is 0/0. Multiply the gates that belong to an entry, from the end to the front.",
+            "the product of all gates is divided by the product of the first ones, or sums of their logarithms "
+            "are subtracted, which is the same. Where a gate is exactly 0, that is 0/0, or infinity from itself. "
+            "Multiply the gates that belong to an entry, from the end to the front.",
             DIRECT,
         ),
         Mistake(

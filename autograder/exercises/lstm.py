@@ -1027,6 +1027,9 @@ def _make_lstm(described: Inputs) -> Any:
     return lstm
 
 
+WRITES = "Writes into the forget rows"
+
+
 def _set_and_look(function: Callable, inputs: Inputs) -> Any:
     """Let the function set the forget bias of an LSTM; return what the LSTM is like afterwards.
 
@@ -1057,11 +1060,22 @@ def _set_and_look(function: Callable, inputs: Inputs) -> Any:
         kind = "another module"
     return {
         **{name: f for name, (_, f, _, _) in blocks.items()},
+        "touched": int(_forget_rows_changed(before, after)),
         "changed": _listed(f"`{n}` (rows of {gates})" for n, gates in changed.items() if gates),
         OTHER_ROWS: np.array([[i, g, o] for i, _, g, o in blocks.values()]),
         "returned": "the module" if returned is lstm else kind,
         "fixed": _listed(f"`{name}`" for name in fixed),
     }
+
+
+def _forget_rows_changed(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> bool:
+    """Whether the forget bias of the first layer, in total, is another than before."""
+    rows = [
+        sum(np.split(arrays[name], 4)[1] for name in ("bias_ih_l0", "bias_hh_l0"))
+        for arrays in (before, after)
+        if "bias_ih_l0" in arrays
+    ]
+    return len(rows) == 2 and not np.array_equal(*rows)
 
 
 def _changed_gates(name: str, before: np.ndarray, after: np.ndarray) -> str:
@@ -1103,9 +1117,13 @@ def _about(difference: Difference, got: dict) -> str:
         k, rows = int(np.argmin(agree)), len(agree)
         return (
             f"In `{part}` the rows of f should all be {difference.expected[k]:.6g}, but row "
-            f"{rows + k} is {difference.got[k]:.6g}; {int((~agree).sum())} of {rows} are wrong."
+            f"{rows + k} is {difference.got[k]:.6g}; wrong: {int((~agree).sum())} of {rows}."
         )
+    if part in (FIRST, *OTHERS):
+        return f"In `{part}` the rows of f are not all finite numbers of the right shape."
     match part:
+        case "touched":
+            return "The forget bias of the first layer is what it was before."
         case "changed":
             return f"Besides the forget rows of the biases, this has changed: {got[part]}."
         case "returned":
@@ -1161,27 +1179,28 @@ SET_FORGET_BIAS = Exercise(
     compare=_compare_lstms,
     libraries=("torch",),
     aspects=(
-        Aspect("The forget bias of the first layer", 3, parts=(FIRST,), kinds=("values",)),
+        Aspect("The forget bias of the first layer", 2, parts=(FIRST,), kinds=("values",)),
+        Aspect(WRITES, 1, parts=("touched",), kinds=("values",)),
         Aspect("That of every layer and direction", 2, parts=OTHERS, kinds=("values",)),
         Aspect(
             "Changes nothing else",
             2,
             parts=("changed", OTHER_ROWS),
             kinds=("values",),
-            needs="The forget bias of the first layer",
+            needs=WRITES,
         ),
         Aspect(
             "Returns the same module, still trainable",
             1,
             parts=("returned", "fixed"),
             kinds=("values",),
-            needs="The forget bias of the first layer",
+            needs=WRITES,
         ),
         Aspect(
             "ValueError without biases",
             1,
             kinds=("error",),
-            needs="The forget bias of the first layer",
+            needs=WRITES,
         ),
     ),
     mistakes=(

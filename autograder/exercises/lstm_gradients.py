@@ -553,7 +553,9 @@ CELL_HIGHWAY = Exercise(
         ),
         Mistake(
             "gives_every_step_the_whole_product",
-            "every entry is the product of all gates. Entry t passes only the gates after step t.",
+            "every entry is the product of all gates. Entry t passes only the gates after step t. (It also "
+            "comes from one array that is multiplied in place and kept in a list: the list then holds that "
+            "same array T times.)",
             DIRECT,
         ),
         Mistake(
@@ -826,7 +828,7 @@ def _dependent(b_f: np.ndarray) -> str:
     draws, hidden = b_f.shape
     if draws > 1 and (b_f == b_f[0]).all():
         return (
-            "Each call returns the same biases, although the generator has moved on. Draw all your "
+            "Each call returns the same biases. Draw all your "
             "random numbers from the given `rng`, anew in each call."
         )
     if hidden > 1 and (b_f == b_f[:, :1]).all():
@@ -922,7 +924,7 @@ CHRONO_BIAS = Exercise(
         Mistake(
             "draws_up_to_T",
             "the time scale is drawn between 1 and T. The upper end is T - 1: a gate with the bias log(u) keeps "
-            "about 1 + u steps, so T - 1 is the bias for T steps.",
+            "for about 1 + u steps, so u = T - 1 stands for T steps.",
             CHRONO,
         ),
         Mistake(

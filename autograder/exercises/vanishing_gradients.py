@@ -962,7 +962,7 @@ def _repeats(draws: np.ndarray) -> str:
     """Why draws of n > 1 are not random, or ""."""
     if draws.shape[1] > 1 and (draws == draws[0]).all():
         return (
-            "Each call returns the same matrix, although the generator has moved on. Draw all your "
+            "Each call returns the same matrix. Draw all your "
             "random numbers from the given `rng`, anew in each call."
         )
     return ""

@@ -901,6 +901,14 @@ def matching_gru_width__takes_the_larger_on_a_tie(input_size, lstm_hidden):
 
 
 @mistake_of("matching_gru_width")
+def matching_gru_width__compares_ratios(input_size, lstm_hidden):
+    size = 4 * lstm_hidden * (input_size + lstm_hidden + 2)
+    widths = range(1, 2 * lstm_hidden + 2)
+    counts = [gru_parameter_count(input_size, width) for width in widths]
+    return min(widths, key=lambda w: max(size / counts[w - 1], counts[w - 1] / size))
+
+
+@mistake_of("matching_gru_width")
 def matching_gru_width__rounds_the_exact_solution(input_size, lstm_hidden):
     # The positive root w of 3 w (input_size + w + 2) = the LSTM's count.
     s = input_size + 2

@@ -5,6 +5,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from nbgrader.preprocessors import NbGraderPreprocessor
+from traitlets import Integer, default
 
 from autograder import report
 from autograder.answer import Answers
@@ -25,18 +26,23 @@ class Judge(NbGraderPreprocessor):
     It keeps in the notebook's metadata, for the table of scores, one line for each lost exercise.
     """
 
+    seed = Integer(help="From it come the hidden cases; by default the course's.")
+
+    @default("seed")
+    def _of_the_course(self):
+        return hidden.seed(Path(course_of(self).root))
+
     def preprocess(self, nb, resources):
         """The notebook with verdicts in it. Raises UnknownExercise for a wrong source notebook."""
         found = nb.metadata.get(KEY, {})
         reasons: dict[str, str] = {}
-        seed = hidden.seed(Path(course_of(self).root))
         for cell in nb.cells:
             name = exercise_of(cell)
             if not name:
                 _keep_harmless(cell)
                 continue
             exercise = find(name)
-            expected = live.expected(name) + live.expected(name, seed)
+            expected = live.expected(name) + live.expected(name, self.seed)
             if refused := found.get("refused"):
                 verdict = nothing_to_judge(exercise, refused)
             else:

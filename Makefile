@@ -51,10 +51,8 @@ release: $(READY)
 grade: export AUTOGRADER_CELL_SECONDS := 10
 grade: release
 	autograder sample-class
-	for name in $(ASSIGNMENTS); do \
-	  nbgrader autograde --log-level=ERROR $$name; \
-	  nbgrader generate_feedback --force --log-level=ERROR $$name; \
-	done
+	autograder grade
+	for name in $(ASSIGNMENTS); do nbgrader generate_feedback --force --log-level=ERROR $$name; done
 	nbgrader export --log-level=ERROR --to=class/grades.csv
 	@autograder scores
 

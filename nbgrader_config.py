@@ -26,7 +26,9 @@ c.CourseDirectory.autograded_directory = os.path.join("class", "autograded")
 c.CourseDirectory.feedback_directory = os.path.join("class", "feedback")
 c.CourseDirectory.solution_directory = os.path.join("class", "solution")
 c.CourseDirectory.source_with_tests_directory = os.path.join("class", "source_with_tests")
-c.CourseDirectory.db_url = f"sqlite:///{ROOT / 'class' / 'gradebook.db'}"
+c.CourseDirectory.db_url = os.environ.get(
+    "AUTOGRADER_DB_URL", f"sqlite:///{ROOT / 'class' / 'gradebook.db'}"
+)
 
 # The released notebooks are in git, so they are there before the gradebook knows of them; without
 # this, nbgrader would leave both as they are.
@@ -53,6 +55,14 @@ c.Autograde.autograde_preprocessors = [
     "nbgrader.preprocessors.AssignLatePenalties",
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
+
+# What it costs to hand in after the due date. As it stands: nothing. autograder/grading/late.py
+# says what "percent" and "zero" do.
+c.AssignLatePenalties.plugin_class = "autograder.grading.late.LatePolicy"
+c.LatePolicy.penalty_method = "none"
+c.LatePolicy.percent_per_day = 10
+c.LatePolicy.grace_minutes = 15
+c.LatePolicy.at_most_percent = 50
 
 # Seconds. A right answer takes well under one; a machine under load may keep a kernel waiting.
 c.Execute.timeout = int(os.environ.get("AUTOGRADER_CELL_SECONDS", "30"))

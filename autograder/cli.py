@@ -57,9 +57,60 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("assignments", nargs="*", metavar="ASSIGNMENT", help="default: all released")
     add.set_defaults(run=_sample_class)
 
+    add = commands.add_parser("grade", help="grade a class; killed and run again, it goes on")
+    add.add_argument(
+        "assignments", nargs="*", metavar="ASSIGNMENT", help="default: all that was handed in"
+    )
+    add.add_argument(
+        "--student", action="append", metavar="NAME", help="only this one (repeatable)"
+    )
+    add.add_argument("--exercise", metavar="NAME", help="only assignments with it, and anew")
+    add.add_argument("--force", action="store_true", help="also what has not changed since")
+    add.add_argument(
+        "--workers", type=_number, metavar="N", help="processes here (default: one a core)"
+    )
+    add.add_argument("--scheduler", metavar="URL", help="of a Dask cluster: tcp://HOST:PORT")
+    add.set_defaults(run=_grade)
+
     add = commands.add_parser("scores", help="the class's scores, from nbgrader's gradebook")
     add.add_argument("assignment", nargs="?", metavar="ASSIGNMENT", help="default: all")
     add.set_defaults(run=_scores)
+
+    add = commands.add_parser("export", help="scores for Canvas, Moodle or a spreadsheet")
+    add.add_argument("assignments", nargs="*", metavar="ASSIGNMENT", help="default: all")
+    add.add_argument("--format", choices=("csv", "canvas", "moodle"), default="csv")
+    add.add_argument("--out", type=Path, metavar="FILE", help="default: print them")
+    add.add_argument(
+        "--partial", action="store_true", help="also where hand grading is still to come"
+    )
+    add.add_argument(
+        "--id",
+        type=_numbered,
+        action="append",
+        default=[],
+        metavar="ASSIGNMENT=NUMBER",
+        help="Canvas's number of an assignment (repeatable)",
+    )
+    add.add_argument(
+        "--feedback", action="store_true", help="for Moodle: reasons beside each score"
+    )
+    add.set_defaults(run=_export)
+
+    add = commands.add_parser("similar", help="near-identical answers: to read, never a verdict")
+    add.add_argument("assignment", nargs="?", metavar="ASSIGNMENT", help="default: all")
+    add.add_argument(
+        "--threshold",
+        type=_share,
+        default=0.8,
+        metavar="SHARE",
+        help="how alike, from 0.1 to 1 (default: 0.8)",
+    )
+    add.set_defaults(run=_similar)
+
+    add = commands.add_parser("mistakes", help="which mistakes the class made, by exercise")
+    add.add_argument("assignment", nargs="?", metavar="ASSIGNMENT", help="default: all")
+    add.add_argument("--plot", type=Path, metavar="FILE.svg", help="also draw them")
+    add.set_defaults(run=_mistakes)
 
     add = commands.add_parser("doctor", help="say what is missing or wrong in this installation")
     add.set_defaults(run=_doctor)
@@ -72,6 +123,12 @@ def _seed(text: str) -> int:
     return int(text)
 
 
+def _number(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"a number of processes, 1 or more, not {text!r}")
+    return int(text)
+
+
 def _seconds(text: str) -> float:
     try:
         seconds = float(text)
@@ -80,6 +137,23 @@ def _seconds(text: str) -> float:
     if not 0 < seconds <= 86_400:
         raise argparse.ArgumentTypeError(f"seconds lie between 0 and a day (86400), not {text!r}")
     return seconds
+
+
+def _numbered(text: str) -> tuple[str, str]:
+    name, equals, number = text.rpartition("=")
+    if not (name and equals and number.isascii() and number.isdecimal()):
+        raise argparse.ArgumentTypeError(f"an assignment and its number: NAME=4711, not {text!r}")
+    return name, number
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0.1 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"a share lies between 0.1 and 1, not {text!r}")
+    return share
 
 
 def _list(options) -> int:
@@ -195,11 +269,76 @@ def _sample_class(options) -> int:
     return 0
 
 
+def _grade(options) -> int:
+    _instructors_edition("`autograder grade`")
+    if options.workers and options.scheduler:
+        raise Refused("--workers starts processes here, --scheduler uses others: give one of them.")
+    if options.exercise:
+        find(options.exercise)
+    try:
+        from autograder.grading import grade
+
+        summary = grade.grade(
+            Path.cwd(),
+            options.assignments or None,
+            options.student,
+            options.exercise,
+            options.force,
+            options.workers,
+            options.scheduler,
+        )
+    except KeyboardInterrupt:
+        said = "interrupted. What was graded is kept: the same command goes on from there."
+        print(f"\nautograder: {said}", file=sys.stderr)
+        return 130
+    print(summary.text())
+    return 1 if summary.failed else 0
+
+
 def _scores(options) -> int:
     _instructors_edition("`autograder scores`")
     from autograder.grading import scores
 
     print(scores.table(Path.cwd(), options.assignment))
+    return 0
+
+
+def _export(options) -> int:
+    _instructors_edition("`autograder export`")
+    from autograder.grading import export
+
+    made = export.export(
+        Path.cwd(),
+        options.format,
+        options.assignments or None,
+        options.partial,
+        dict(options.id),
+        options.feedback,
+    )
+    if options.out:
+        export.write(options.out, made.text)
+    else:
+        sys.stdout.write(made.text.replace("\r\n", "\n"))
+    print("\n".join(made.notes), file=sys.stderr, end="\n" if made.notes else "")
+    return 0
+
+
+def _similar(options) -> int:
+    _instructors_edition("`autograder similar`")
+    from autograder.grading import similarity
+
+    print(similarity.report(Path.cwd(), options.assignment, options.threshold))
+    return 0
+
+
+def _mistakes(options) -> int:
+    _instructors_edition("`autograder mistakes`")
+    from autograder.grading import lecture
+
+    lectures = lecture.read(Path.cwd(), options.assignment)
+    if options.plot:
+        lecture.plot(options.plot, lectures)
+    print(lecture.report(lectures))
     return 0
 
 

@@ -12,7 +12,15 @@ from autograder import frozen
 from autograder.exercise import registry
 
 STUDENT_NEEDS = ("numpy", "jupyterlab", "nbgrader")
-INSTRUCTOR_NEEDS = (*STUDENT_NEEDS, "jupyter-book", "torch", "matplotlib", "nbval", "pytest")
+INSTRUCTOR_NEEDS = (
+    *STUDENT_NEEDS,
+    "jupyter-book",
+    "torch",
+    "matplotlib",
+    "distributed",
+    "nbval",
+    "pytest",
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +40,15 @@ class Finding:
 
 def examine(root: Path) -> list[Finding]:
     """All findings for the installation, and for the course in `root` if one is there."""
-    return [*_python(), *_packages(), *_cases(), *_kernel(), *_course(root), *_gradebook(root)]
+    return [
+        *_python(),
+        *_packages(),
+        *_cases(),
+        *_kernel(),
+        *_isolation(),
+        *_course(root),
+        *_gradebook(root),
+    ]
 
 
 def _python() -> Iterator[Finding]:
@@ -69,6 +85,18 @@ def _kernel() -> Iterator[Finding]:
     there = "python3" in KernelSpecManager().find_kernel_specs()
     mend = "" if there else "python -m ipykernel install --sys-prefix"
     yield Finding("the kernel python3" + ("" if there else " is not installed"), mend)
+
+
+def _isolation() -> Iterator[Finding]:
+    if find_spec("autograder.grading") is None or find_spec("jupyter_client") is None:
+        return
+    from autograder.grading.sandbox.provisioner import no_isolation
+
+    why = no_isolation()
+    yield Finding(
+        f"submissions cannot be isolated here: {why}" if why else "submissions run isolated",
+        "Grade on a Linux machine that allows user namespaces." if why else "",
+    )
 
 
 def _course(root: Path) -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 """Make what students get: the released notebooks, the readings, and a wheel without the answers."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,9 @@ What the Gradient Remembers: the students' edition
 
 `autograder doctor` says what is missing where something does not work.
 """
+
+# It names a module of the instructor's side, as kernels for submissions.
+PROVISIONER = re.compile(r'^\[project\.entry-points\."jupyter_client[^\[]*', re.MULTILINE)
 
 
 def bundle(root: Path, out: Path) -> list[Path]:
@@ -74,7 +78,8 @@ def _student_wheel(root: Path, out: Path) -> Path:
         copy = Path(folder) / "source"
         ignore = shutil.ignore_patterns("__pycache__", *KEPT_BACK)
         shutil.copytree(root / "autograder", copy / "autograder", ignore=ignore)
-        shutil.copy(root / "pyproject.toml", copy)
+        project = (root / "pyproject.toml").read_text(encoding="utf-8")
+        (copy / "pyproject.toml").write_text(PROVISIONER.sub("", project), encoding="utf-8")
         built = Path(folder) / "wheel"
         command = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
         done = subprocess.run(

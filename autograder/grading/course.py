@@ -24,16 +24,20 @@ NOTEBOOK = "exercises"
 _CHECK = re.compile(r"""\s*check\(\s*["'](\w+)["']\s*,\s*\w+\s*\)\s*""")
 
 
-def course(root: Path) -> CourseDirectory:
-    """nbgrader's course directory for the course in `root`. Raises Refused where there is none."""
+def settings(root: Path) -> Config:
+    """nbgrader's settings for the course in `root`. Raises Refused where there is none."""
     try:
-        config = PyFileConfigLoader("nbgrader_config.py", path=str(root)).load_config()
+        return PyFileConfigLoader("nbgrader_config.py", path=str(root)).load_config()
     except ConfigFileNotFound:
         raise Refused(
             f"There is no course in {root}: it has no nbgrader_config.py. "
             "Run this from the course's root."
         ) from None
-    return CourseDirectory(config=config, root=str(root.resolve()))
+
+
+def course(root: Path) -> CourseDirectory:
+    """nbgrader's course directory for the course in `root`. Raises Refused where there is none."""
+    return CourseDirectory(config=settings(root), root=str(root.resolve()))
 
 
 def course_of(part: Configurable) -> CourseDirectory:
@@ -48,6 +52,13 @@ def assignments(root: Path) -> list[str]:
     directory = course(root)
     found = Path(directory.format_path(directory.source_directory, ".", "*"))
     return sorted(path.parent.name for path in found.parent.glob(f"*/{NOTEBOOK}.ipynb"))
+
+
+def exercises_in(directory: CourseDirectory, assignment: str) -> list[str]:
+    """The exercises that an assignment checks, in its order."""
+    source = Path(directory.format_path(directory.source_directory, ".", assignment))
+    cells = _read(source / f"{NOTEBOOK}.ipynb", 0).cells
+    return [name for cell in cells if (name := exercise_of(cell))]
 
 
 def released(source: Path, config: Config | None = None) -> NotebookNode:

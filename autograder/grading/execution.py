@@ -5,6 +5,8 @@ import os
 from pathlib import Path
 from time import monotonic
 
+import zmq
+from jupyter_client.kernelspec import KernelSpec
 from nbclient.client import CellExecutionComplete
 from nbclient.exceptions import CellTimeoutError
 from nbformat import NotebookNode
@@ -13,13 +15,16 @@ from nbgrader.preprocessors import Execute as StockExecute
 from traitlets import Integer, default
 
 from autograder.check import ANSWER_ONLY, MIME
+from autograder.exercise import find
 from autograder.files import ONE_THREAD
-from autograder.grading import hidden
+from autograder.grading import hidden, isolation
 from autograder.grading.course import course_of, exercise_of
+from autograder.grading.sandbox import provisioner
 from autograder.grading.sanitise import KEY
 
 MAX_OUTPUT = 1_000_000  # characters shown by one cell
-MAX_ANSWER = 50_000_000  # characters of answers from one test cell
+MAX_ANSWER = 5_000_000  # characters of answers from one test cell
+MAX_MESSAGE, MAX_WAITING = 32_000_000, 20  # bytes of a message; how many are read ahead
 TOO_LARGE = "too large"
 OUTPUTS = ("stream", "display_data", "execute_result", "error")
 TAKEN = (*OUTPUTS, "status", "execute_input", "clear_output")
@@ -36,16 +41,20 @@ class Execute(StockExecute):
 
     restarts = Integer(3, help="How often a kernel that died is replaced.").tag(config=True)
     notebook_timeout = Integer(help="Seconds for the whole notebook.").tag(config=True)
+    seed = Integer(help="From it come the hidden cases; by default the course's.")
 
     @default("notebook_timeout")
     def _ten_cells(self):
         return 10 * (self.timeout or 30)
 
+    @default("seed")
+    def _of_the_course(self):
+        return hidden.seed(Path(course_of(self).root))
+
     def preprocess(self, nb, resources, km=None):
         """Execute all cells; never raises for what a submission does."""
         if "refused" in nb.metadata.get(KEY, {}):
             return nb, resources
-        self._seed = hidden.seed(Path(course_of(self).root))
         self._deadline = monotonic() + self.notebook_timeout
         self._ended: dict[int, NotebookNode] = {}  # what to say of cells that ended the kernel
         while True:
@@ -53,8 +62,8 @@ class Execute(StockExecute):
             try:
                 return super().preprocess(nb, resources, km)
             except Exception as error:
-                if self._current < 0:  # the kernel did not even start: no fault of the student's
-                    raise
+                if self._current < 0 or self._current in self._ended:
+                    raise  # the kernel did not start, or could not be ended: not the student's doing
                 self.log.warning("Cell %d ended the kernel: %r", self._current, error)
                 self._ended[self._current] = _stopped(error)
             if len(self._ended) > self.restarts:
@@ -72,9 +81,35 @@ class Execute(StockExecute):
                 self.log.warning("The kernel could not be cleaned up: %r", error)
         self.km = self.kc = None
 
+    def create_kernel_manager(self):
+        """A manager whose kernels are forked into jails, whatever kernel the notebook names."""
+        if not isolation.on():
+            return super().create_kernel_manager()
+        manager = self.kernel_manager_class(config=self.config)
+        # Messages wait in our memory, not in the jail's.
+        manager.context.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
+        manager.context.setsockopt(zmq.RCVHWM, MAX_WAITING)
+        manager._kernel_spec = KernelSpec(
+            display_name="a submission",
+            language="python",
+            metadata={
+                "kernel_provisioner": {
+                    "provisioner_name": provisioner.NAME,
+                    "config": {"libraries": list(self._libraries())},
+                }
+            },
+        )
+        self.km = manager
+        return manager
+
+    def _libraries(self) -> tuple[str, ...]:
+        """What the assignment's exercises may import besides NumPy."""
+        names = {exercise_of(cell) for cell in self.nb.cells} - {"", None}
+        return tuple(sorted({library for name in names for library in find(name).libraries}))
+
     def start_new_kernel(self, **kwargs):
         """Start the kernel with the hidden seed in its environment, and only there."""
-        environment = {**ONE_THREAD, **os.environ, ANSWER_ONLY: str(self._seed)}
+        environment = {**ONE_THREAD, **os.environ, ANSWER_ONLY: str(self.seed)}
         super().start_new_kernel(env=environment, **kwargs)
 
     def preprocess_cell(self, cell, resources, index):

@@ -5,6 +5,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from nbgrader.preprocessors import NbGraderPreprocessor
+from traitlets import Integer, default
 
 from autograder import report
 from autograder.answer import Answers
@@ -25,18 +26,23 @@ class Judge(NbGraderPreprocessor):
     It keeps in the notebook's metadata, for the table of scores, one line for each lost exercise.
     """
 
+    seed = Integer(help="From it come the hidden cases; by default the course's.")
+
+    @default("seed")
+    def _of_the_course(self):
+        return hidden.seed(Path(course_of(self).root))
+
     def preprocess(self, nb, resources):
         """The notebook with verdicts in it. Raises UnknownExercise for a wrong source notebook."""
         found = nb.metadata.get(KEY, {})
         reasons: dict[str, str] = {}
-        seed = hidden.seed(Path(course_of(self).root))
         for cell in nb.cells:
             name = exercise_of(cell)
             if not name:
                 _keep_harmless(cell)
                 continue
             exercise = find(name)
-            expected = live.expected(name) + live.expected(name, seed)
+            expected = live.expected(name) + live.expected(name, self.seed)
             if refused := found.get("refused"):
                 verdict = nothing_to_judge(exercise, refused)
             else:
@@ -180,12 +186,40 @@ def _answer_cell(nb: NotebookNode, name: str) -> NotebookNode | None:
 
 
 def _keep_harmless(cell: NotebookNode) -> None:
-    """Leave text and pictures in a student's outputs, and nothing that runs in a grader's browser."""
-    for output in cell.get("outputs", []):
-        if isinstance(output.get("data"), dict):
-            output["data"] = {
-                mime: data
-                for mime, data in output["data"].items()
-                if mime == "text/plain" or (mime in PICTURES and is_base64(data))
-            }
-            output["metadata"] = {}
+    """Leave text and pictures in a student's outputs, and nothing that runs in a grader's browser.
+
+    A kernel may have said anything: what stays is made anew, such that a file can hold it.
+    """
+    if cell.cell_type == "code":
+        cell.execution_count = _number(cell.execution_count)
+        cell.outputs = [_harmless(output) for output in cell.outputs]
+
+
+def _harmless(output: NotebookNode) -> NotebookNode:
+    kind = output["output_type"]
+    if kind == "stream":
+        name = "stderr" if output.get("name") == "stderr" else "stdout"
+        return new_output(kind, name=name, text=_as_text(output.get("text")))
+    if kind == "error":
+        lines = output.get("traceback")
+        lines = [_as_text(line) for line in lines] if isinstance(lines, list) else []
+        said = {name: _as_text(output.get(name)) for name in ("ename", "evalue")}
+        return new_output(kind, **said, traceback=lines)
+    found = output.get("data")
+    data = {
+        mime: _as_text(text)
+        for mime, text in (found.items() if isinstance(found, dict) else ())
+        if mime == "text/plain" or (mime in PICTURES and is_base64(text))
+    }
+    if kind == "execute_result":
+        count = _number(output.get("execution_count"))
+        return new_output(kind, data=data, execution_count=count)
+    return new_output("display_data", data=data)
+
+
+def _as_text(value: object) -> str:
+    return _writable(value if isinstance(value, str) else str(value))
+
+
+def _number(value: object) -> int | None:
+    return value if type(value) is int and value >= 0 else None

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from traitlets.config import Config
 
 from autograder.errors import Refused
-from autograder.grading import hidden, preflight, submission
+from autograder.grading import hidden, isolation, preflight, submission
 from autograder.grading.course import NOTEBOOK, course_of, released
 from autograder.grading.submission import Cell, NoNotebook
 
@@ -42,6 +42,8 @@ class SubmissionExporter(NotebookExporter):
         directory = course_of(self)
         name = directory.assignment_id
         try:
+            if loud := isolation.warning():
+                self.log.warning(loud)
             hidden.seed(Path(directory.root))
             as_released(directory, name, NOTEBOOK)
             preflight.begin(directory, name, KEY, self.log)

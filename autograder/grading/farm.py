@@ -1,0 +1,132 @@
+"""Many submissions at once, on Dask: a local cluster of one process a core, or any scheduler."""
+
+import contextlib
+import re
+import signal
+import sys
+from collections.abc import Iterable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+from distributed import Client, LocalCluster, Security, WorkerPlugin, as_completed
+
+from autograder.errors import Refused
+from autograder.files import ONE_THREAD
+from autograder.grading.job import Job, run
+
+AHEAD = 3  # jobs that wait at each worker, so that none is idle and none are many
+AT_LEAST = 12  # jobs that wait all the same: a cluster that grows with its work must see some
+TRIES = 2  # how many workers may die of a job before it is given up
+ADDRESS = re.compile(r"(tcp|tls|ws|wss)://[^\s/]+:\d{1,5}/?")
+REACH = 10  # seconds in which a scheduler must answer
+LOST = "The Dask cluster was lost. What was graded is kept: run the same command again."
+
+
+class Outcome:
+    """A job that has come back: its notebook as JSON, or why there is none."""
+
+    def __init__(self, job: Job, notebook: str = "", failure: str = ""):
+        self.job, self.notebook, self.failure = job, notebook, failure
+
+
+class _DeafToInterrupts(WorkerPlugin):
+    """Ctrl-C reaches every process of the terminal; it is for the client, which ends the others."""
+
+    name = "deaf-to-interrupts"
+
+    def setup(self, worker) -> None:
+        with contextlib.suppress(ValueError):  # not in a process of its own
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def farm(workers: int | None = None, scheduler: str | None = None) -> Iterator[Client]:
+    """A Dask client. workers: processes on this machine, by default one a core; scheduler: the
+    address of a running one instead. Raises Refused where that cannot be reached."""
+    import dask
+
+    settings = {
+        "distributed.scheduler.allowed-failures": TRIES,
+        "distributed.worker.daemon": False,  # a worker starts the process that kernels come from
+        "distributed.logging.distributed": "error",
+        "distributed.admin.large-graph-warning-threshold": "1GB",
+    }
+    with dask.config.set(settings):
+        if scheduler:
+            if not ADDRESS.fullmatch(scheduler):
+                raise Refused(f"{scheduler!r} is no address of a Dask scheduler: tcp://HOST:PORT.")
+            try:
+                client = Client(scheduler, timeout=REACH, set_as_default=False)
+            except (OSError, TimeoutError, ValueError) as error:
+                said = str(error).splitlines()[0].rstrip(".")
+                raise Refused(f"There is no Dask scheduler at {scheduler}: {said}.") from None
+            with client:
+                if not client.ncores():
+                    said = f"The cluster at {scheduler} has no workers yet; waiting for the first."
+                    print(said, file=sys.stderr)
+                yield client
+            return
+        with (
+            LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
+                security=_keys(),
+                memory_limit=0,  # submissions have a limit of their own
+                env=dict(ONE_THREAD),
+                silence_logs=50,
+            ) as cluster,
+            Client(cluster, set_as_default=False) as client,
+        ):
+            client.register_plugin(_DeafToInterrupts())
+            yield client
+
+
+def _keys() -> Security | None:
+    """Keys for this cluster alone: without, everybody on this machine can talk to its workers."""
+    return Security.temporary() if find_spec("cryptography") else None
+
+
+def outcomes(client: Client, jobs: Iterable[Job]) -> Iterator[Outcome]:
+    """The outcome of each job, in the order in which they are done.
+
+    At no time are there more than a few jobs and results, however many are to come. Raises Refused
+    for what is wrong for all of them.
+    """
+    waiting = iter(jobs)
+    known: dict = {}
+    done = as_completed(loop=client.loop)
+
+    def submit() -> None:
+        """Top up: workers may have come or gone."""
+        wanted = max(AT_LEAST, AHEAD * sum(client.ncores().values()))
+        while len(known) < wanted and (job := next(waiting, None)) is not None:
+            future = client.submit(run, job, pure=False, retries=0)
+            known[future] = job
+            done.add(future)
+
+    try:
+        submit()
+        for future in done:
+            yield _outcome(known.pop(future), future)
+            future.release()
+            submit()
+    except (OSError, CancelledError) as error:
+        raise Refused(LOST) from error
+    finally:
+        for future in known:
+            future.release()
+
+
+def _outcome(job: Job, future) -> Outcome:
+    # A worker may die with a result that nobody has fetched: then it is made again, and waited for.
+    error = future.exception()  # raises CancelledError where the scheduler was lost
+    if error is None:
+        return Outcome(job, notebook=future.result())
+    if isinstance(error, Refused):
+        raise error
+    said = str(error).splitlines() or [""]
+    return Outcome(job, failure=f"{type(error).__name__}: {said[0]}")

@@ -1,0 +1,290 @@
+"""`autograder grade`: a class at once, resumable, one bad submission never in another one's way."""
+
+import difflib
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+import nbformat
+from dask.system import CPU_COUNT
+from nbgrader.api import MissingEntry
+from nbgrader.coursedir import CourseDirectory
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+from traitlets.config import Config
+
+from autograder.errors import Refused
+from autograder.grading import course as courses
+from autograder.grading import hidden, preflight, submission
+from autograder.grading.course import NOTEBOOK
+from autograder.grading.farm import farm, outcomes
+from autograder.grading.job import Job, exercises_of, fingerprint, settings_of, version
+from autograder.grading.record import MARK, Recorder, read_stamp, stamp_of
+from autograder.grading.sanitise import KEY, as_released, rebuild, refuse
+
+SELDOM = 10  # seconds between two lines of progress where nobody watches a terminal
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Summary:
+    """What became of the submissions, as "student assignment" or with a reason behind it."""
+
+    graded: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    flagged: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    def text(self) -> str:
+        lines = [
+            f"{len(self.graded)} graded, {len(self.unchanged)} unchanged since they were graded, "
+            f"{len(self.flagged)} flagged, {len(self.failed)} failed."
+        ]
+        lines += [f"  flagged: {line}" for line in self.flagged]
+        lines += [f"  failed:  {line}" for line in self.failed]
+        if self.failed:
+            lines.append("Nothing was recorded for those that failed: run the same command again.")
+        return "\n".join(lines)
+
+
+def grade(
+    root: Path,
+    assignments: list[str] | None = None,
+    students: list[str] | None = None,
+    exercise: str | None = None,
+    force: bool = False,
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> Summary:
+    """Grade what was handed in and has not been graded as it is now.
+
+    assignments: by default all that somebody handed in; students: only these; exercise: only
+    assignments with it, anew; force: all of them anew; workers, scheduler: see `farm`. Killed at any
+    moment and run again, it goes on where it was. Raises Refused: what cannot be done as it is asked
+    is said before anything is changed.
+    """
+    directory, config = courses.course(root), courses.settings(root)
+    try:
+        class_ = _Class(directory, config, _assignments(directory, root, assignments, exercise))
+        class_.only(students)
+        with ExitStack() as stack:
+            client = stack.enter_context(farm(scheduler=scheduler)) if scheduler else None
+            class_.begin()
+            record = stack.enter_context(Recorder(directory, config))
+            summary = Summary()
+            todo = list(class_.to_do(record, force or exercise is not None, summary))
+            if todo:
+                few = min(workers or CPU_COUNT, len(todo))
+                client = client or stack.enter_context(farm(few))
+                jobs = (class_.job(*submitted)[0] for submitted in todo)
+                progress = Progress(len(todo))
+                try:
+                    for outcome in outcomes(client, jobs):
+                        _take(outcome, record, summary)
+                        progress.step()
+                finally:
+                    progress.end()
+    except SQLAlchemyError as error:
+        raise Refused(_trouble(directory.db_url, error)) from error
+    return summary
+
+
+def _take(outcome, record: Recorder, summary: Summary) -> None:
+    """Record what has come back. Raises Refused or SQLAlchemyError where that cannot be done."""
+    student, assignment = outcome.job.student, outcome.job.assignment
+    why = outcome.failure
+    if not why:
+        try:
+            record(student, assignment, outcome.notebook)
+        except (Refused, SQLAlchemyError):
+            raise
+        except Exception as error:
+            _log.debug("%s %s could not be recorded", student, assignment, exc_info=True)
+            why = f"could not be recorded ({type(error).__name__}: {error})".splitlines()[0]
+    if why:
+        summary.failed.append(f"{student} {assignment}: {why}")
+    else:
+        summary.graded.append(f"{student} {assignment}")
+
+
+def _assignments(
+    directory: CourseDirectory, root: Path, named: list[str] | None, exercise: str | None
+) -> list[str]:
+    """Those to be graded. Raises Refused where there are none."""
+    known = courses.assignments(root)
+    for name in named or ():
+        if name not in known:
+            raise Refused(f"There is no assignment {name!r}. There are: {', '.join(known)}.")
+    chosen = list(dict.fromkeys(named)) if named else known
+    if exercise is not None:
+        chosen = [name for name in chosen if exercise in courses.exercises_in(directory, name)]
+        if not chosen:
+            raise Refused(f"{exercise!r} is not an exercise of {', '.join(named or known)}.")
+    handed_in = [name for name in chosen if _folders(directory, name)]
+    if not handed_in:
+        what = chosen[0] if len(chosen) == 1 else "ASSIGNMENT"
+        place = Path(directory.format_path(directory.submitted_directory, "STUDENT", what))
+        raise Refused(f"Nothing was handed in: put notebooks into {place / NOTEBOOK}.ipynb.")
+    return handed_in
+
+
+def _folders(directory: CourseDirectory, assignment: str) -> dict[str, Path]:
+    """Where each student's submission lies."""
+    pattern = Path(directory.format_path(directory.submitted_directory, "*", assignment))
+    found = sorted(Path(directory.root).glob(str(pattern.relative_to(directory.root))))
+    left_out = directory.student_id_exclude.split(",")
+    return {
+        folder.parent.name: folder
+        for folder in found
+        if folder.is_dir() and folder.parent.name[0] != "." and folder.parent.name not in left_out
+    }
+
+
+class _Class:
+    """What was handed in, and what must be graded of it. Raises Refused where grading cannot begin."""
+
+    def __init__(self, directory: CourseDirectory, config: Config, assignments: list[str]):
+        self._directory, self._config = directory, config
+        url = make_url(directory.db_url)
+        if url.get_backend_name() == "sqlite" and not os.path.exists(url.database or ""):
+            # Merely to look into it would make one.
+            name = assignments[0]
+            raise Refused(f"There is no gradebook: run `nbgrader generate_assignment {name}`.")
+        self._folders = {name: _folders(directory, name) for name in assignments}
+        self._templates = {name: self._template(name) for name in assignments}
+        self._settings = settings_of(config)
+
+    def _template(self, assignment: str) -> tuple[str, str]:
+        """The assignment's notebook as JSON, and the version of the code that grades it."""
+        try:
+            nb = as_released(self._directory, assignment, NOTEBOOK, self._config)
+        except MissingEntry:
+            raise Refused(
+                f"The gradebook does not know {assignment}: "
+                f"run `nbgrader generate_assignment {assignment}`."
+            ) from None
+        except RuntimeError as error:
+            raise Refused(str(error)) from None
+        return nbformat.writes(nb), version(exercises_of(nb))
+
+    def only(self, students: list[str] | None) -> None:
+        """Leave out all others. Raises Refused where one of them handed in nothing."""
+        if not students:
+            return
+        there = {name for folders in self._folders.values() for name in folders}
+        for student in students:
+            if student not in there:
+                near = difflib.get_close_matches(student, there, n=1)
+                hint = f" Did you mean {near[0]!r}?" if near else ""
+                what = ", ".join(self._folders)
+                raise Refused(f"{student!r} handed in nothing for {what}.{hint}")
+        for assignment, folders in self._folders.items():
+            chosen = {name: path for name, path in folders.items() if name in students}
+            self._folders[assignment] = chosen
+
+    def begin(self) -> None:
+        """Hold the course's lock, and clear what a killed grading left half done."""
+        quiet = logging.Logger("preflight", logging.ERROR)  # the summary says all that it would say
+        for assignment in self._folders:
+            preflight.begin(self._directory, assignment, KEY, quiet)
+        self._seed = hidden.seed(Path(self._directory.root))
+
+    def to_do(self, record: Recorder, force: bool, summary: Summary) -> Iterator[tuple[str, str]]:
+        """Who must be graded in what; all others, and all that is odd, into the summary."""
+        for assignment, folders in self._folders.items():
+            for student, folder in folders.items():
+                name = f"{student} {assignment}"
+                if not os.path.lexists(folder / f"{NOTEBOOK}.ipynb"):
+                    others = sorted(path.name for path in folder.glob("*.ipynb"))
+                    there = f"there is {others[0]!r}: rename it" if others else "nothing to grade"
+                    summary.flagged.append(f"{name}: no {NOTEBOOK}.ipynb; {there}")
+                    continue
+                if os.path.lexists(folder / "timestamp.txt") and stamp_of(folder) is None:
+                    summary.flagged.append(f"{name}: timestamp.txt holds no time; not counted late")
+                job, mark = self.job(student, assignment)
+                if why := nbformat.reads(job.notebook, 4).metadata.get(KEY, {}).get("refused"):
+                    summary.flagged.append(f"{name}: {why}")
+                if not force and record.holds(student, assignment, mark):
+                    summary.unchanged.append(name)
+                else:
+                    yield student, assignment
+
+    def job(self, student: str, assignment: str) -> tuple[Job, str]:
+        """What is to be done for a submission as it lies there now, and the mark of just that."""
+        folder = self._folders[assignment][student]
+        text, code = self._templates[assignment]
+        template = nbformat.reads(text, as_version=4)
+        try:
+            nb = rebuild(template, submission.read(folder / f"{NOTEBOOK}.ipynb"))
+        except submission.NoNotebook as error:
+            nb = refuse(template, str(error))
+        job = self._as_job(student, assignment, nb, code)
+        mark = fingerprint(job, read_stamp(folder))
+        nb.metadata.setdefault(KEY, {})[MARK] = mark
+        return self._as_job(student, assignment, nb, code), mark
+
+    def _as_job(self, student: str, assignment: str, nb: nbformat.NotebookNode, code: str) -> Job:
+        return Job(student, assignment, nbformat.writes(nb), self._seed, self._settings, code)
+
+
+def _trouble(url: str, error: SQLAlchemyError) -> str:
+    said = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+    shown = make_url(url).render_as_string(hide_password=True)
+    return (
+        f"The gradebook {shown} cannot be used: {said}. What was graded is kept: mend that, and run "
+        "the same command again."
+    )
+
+
+class Progress:
+    """How many are done, and an estimate of the time that is left.
+
+    One line that is written again and again; where nobody watches, a new line every now and then.
+    """
+
+    def __init__(
+        self,
+        total: int,
+        stream: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self._total, self._done, self._clock = total, 0, clock
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty()
+        self._began = self._said = clock()
+        self._write(self._line())
+
+    def step(self) -> None:
+        """One more is done."""
+        self._done += 1
+        if self._live or self._clock() - self._said >= SELDOM:
+            self._write(self._line())
+
+    def end(self) -> None:
+        """Nothing more will be done."""
+        if self._live:
+            print(file=self._stream, flush=True)
+
+    def _write(self, line: str) -> None:
+        self._said = self._clock()
+        start, end = ("\r", "    ") if self._live else ("", "\n")
+        print(f"{start}{line}", end=end, file=self._stream, flush=True)
+
+    def _line(self) -> str:
+        line = f"{self._done}/{self._total} graded"
+        if self._done:
+            each = (self._clock() - self._began) / self._done
+            line += f", {_time(each * (self._total - self._done))} left"
+        full = 30 * self._done // self._total
+        return f"[{'#' * full}{'.' * (30 - full)}] {line}" if self._live else line
+
+
+def _time(seconds: float) -> str:
+    return f"about {seconds / 60:.0f} min" if seconds >= 120 else f"about {seconds:.0f} s"

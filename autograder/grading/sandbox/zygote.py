@@ -1,0 +1,240 @@
+"""The warm process: it has imported what kernels need, and forks one into a jail when asked.
+
+    python -m autograder.grading.sandbox.zygote FD LIBRARY...
+    python -m autograder.grading.sandbox.zygote FD --bare
+
+FD is a Unix socket (SOCK_SEQPACKET). When the imports are done it says "ready"; each message that
+comes is a job (JSON, see `warm.Job`), answered with two file descriptors: of the process that
+keeps the jail (a pidfd), and of a pipe on which that process says how the kernel ended. When the
+socket closes, the zygote ends, and every kernel with it.
+
+It has no other threads, makes no BLAS call, opens no ZeroMQ context: it must stay fit to be forked.
+"""
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+
+from autograder.grading.sandbox import jail
+
+# What a kernel imports when it starts, so that it need not. Without its debugger, which nobody uses
+# here, and which would take half of the time.
+LEFT_OUT = ("debugpy",)
+KERNEL = (
+    "faulthandler",
+    "sqlite3",
+    "tornado.platform.asyncio",
+    "IPython.core.completerlib",
+    "IPython.core.debugger",
+    "IPython.core.debugger_backport",
+    "IPython.core.oinspect",
+    "IPython.extensions.storemagic",
+    "IPython.utils.wildcard",
+    "ipykernel.debugger",
+    "ipykernel.ipkernel",
+    "ipykernel.kernelapp",
+    "ipykernel.zmqshell",
+    "IPython.core.interactiveshell",
+    "IPython.core.completer",
+    "matplotlib_inline.backend_inline",
+    "autograder.check",
+)
+OPTIONS = ("--IPKernelApp.log_level=ERROR", "--HistoryManager.enabled=False")
+BARE = "--bare"  # in place of libraries: import nothing, only see whether there can be a jail
+LOOK = 0.2  # seconds between two looks at the memory of a jail
+
+
+def main(fd: int, libraries: list[str]) -> None:
+    jail.be_opaque()
+    gc.disable()  # nothing of what is imported is garbage
+    if libraries != [BARE]:
+        _warm_up(libraries)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the grader, which then ends us
+    # What is here for good is not looked at when a kernel collects garbage: each page that such a
+    # look touches would be copied.
+    gc.freeze()
+    gc.enable()
+    with socket.socket(fileno=fd) as line:
+        line.send(b"ready")
+        while job := line.recv(1 << 20):
+            _bury(os.WNOHANG)
+            _fork(line, json.loads(job))
+    # Keepers end their jails when we are gone, and need not be waited for.
+    _bury(os.WNOHANG)
+
+
+def _warm_up(libraries: list[str]) -> None:
+    sys.modules.update(dict.fromkeys(LEFT_OUT))
+    for name in (*KERNEL, *libraries):
+        importlib.import_module(name)
+    from autograder import frozen
+    from autograder.exercise import registry
+
+    for name in registry():  # what students have, too: read once, and not once a submission
+        with contextlib.suppress(frozen.NoCases):
+            frozen.load(name)
+
+
+def _bury(how: int) -> None:
+    """Wait for keepers that have ended: the time that they and their kernels used becomes ours."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, how)[0]:
+            pass
+
+
+def _fork(line: socket.socket, job: dict) -> None:
+    ended, say = os.pipe()
+    zygote = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            os.close(ended)
+            _keep(job, say, zygote)
+            status = 0
+        finally:
+            os._exit(status)
+    keeper = os.pidfd_open(pid)
+    socket.send_fds(line, [b"forked"], [keeper, ended])
+    for fd in (keeper, ended, say):
+        os.close(fd)
+
+
+def _keep(job: dict, say: int, zygote: int) -> None:
+    """Keep one jail: start the kernel in it, watch its memory, say how it ended."""
+    jail.die_with_parent(zygote)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.setsid()
+    limits = jail.Limits(**job["limits"])
+    view = jail.View(tuple(job["seen"]), tuple(job["hidden"]))
+    jail.close_all_but([say])
+    # A jail's own /proc becomes ours with its root: this one knows its processes by our numbers.
+    processes = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
+    stand, tell = os.pipe()
+    begin, release = os.pipe()
+    watched = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM)
+    signal.pthread_sigmask(signal.SIG_BLOCK, watched)
+    try:
+        pid = jail.enter(
+            view, job["sockets"], limits, job["user"], lambda: _run_kernel(job, tell, begin)
+        )
+    except jail.NoJail as error:
+        os.write(say, json.dumps({"how": f"no jail: {error.strerror}"}).encode())
+        return
+    os.close(tell)
+    os.close(begin)
+    if os.read(stand, 1):
+        jail.close_sockets(job["user"])
+        with contextlib.suppress(BrokenPipeError):
+            os.write(release, b"!")
+    os.close(stand)
+    os.close(release)
+    how = ""
+    while True:
+        gone, status, used = os.wait4(pid, os.WNOHANG)
+        if gone:
+            break
+        came = signal.sigtimedwait(watched, LOOK)
+        if came is not None and came.si_signo == signal.SIGINT:
+            os.kill(pid, signal.SIGINT)
+        elif came is not None and came.si_signo == signal.SIGTERM:
+            how = how or "ended by us"
+            os.kill(pid, signal.SIGKILL)
+        elif came is None and not how and _too_large(processes, pid, limits.memory):
+            how = "memory"
+            os.kill(pid, signal.SIGKILL)
+    by = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else "exit"
+    report = {
+        "how": how or by,
+        "cpu": used.ru_utime + used.ru_stime,
+        "memory": used.ru_maxrss * 1024,
+    }
+    os.write(say, json.dumps(report).encode())
+
+
+def _too_large(processes: int, pid: int, limit: int) -> bool:
+    """Whether the processes of a jail hold more than `limit` bytes by themselves.
+
+    All that is resident is quickly known and is more; only where it is too much, it is worth a
+    walk through all pages.
+    """
+    return (
+        _memory(processes, pid, "status", ("VmRSS:", "VmSwap:"))
+        > limit
+        < _memory(processes, pid, "smaps_rollup", ("Pss_Anon:", "Pss_Shmem:", "SwapPss:"))
+    )
+
+
+def _memory(processes: int, pid: int, table: str, rows: tuple[str, ...]) -> int:
+    """Bytes in these rows of a table in /proc, for all processes of a jail; `pid` is the first.
+
+    The others are all its descendants: an orphan in a pid namespace becomes a child of the first.
+    """
+    total, todo = 0, [pid]
+    while todo:
+        here = todo.pop()
+        try:
+            text = _text(processes, f"{here}/{table}")
+            found = [row for row in text.splitlines() if row.startswith(rows)]
+            total += sum(int(row.split()[1]) for row in found)
+            tasks = os.open(f"{here}/task", os.O_RDONLY | os.O_DIRECTORY, dir_fd=processes)
+            try:
+                names = os.listdir(tasks)
+            finally:
+                os.close(tasks)
+            for task in names:
+                children = _text(processes, f"{here}/task/{task}/children")
+                todo += [int(child) for child in children.split()]
+        except (OSError, ValueError):
+            continue  # it has just ended
+    return total * 1024
+
+
+def _text(processes: int, path: str) -> str:
+    fd = os.open(path, os.O_RDONLY, dir_fd=processes)
+    with open(fd, encoding="ascii", errors="replace") as file:
+        return file.read()
+
+
+def _run_kernel(job: dict, tell: int, begin: int) -> None:
+    """In the jail: become an IPython kernel.
+
+    When its sockets stand, it says so to `tell`, and begins when it hears from `begin`.
+    """
+    jail.close_all_but([tell, begin])
+    if job["connection"] is None:  # it was only to be seen whether there can be a jail
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.environ.clear()
+    os.environ.update(job["env"])
+    nothing = os.open("/dev/null", os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(nothing, fd)
+    sys.stdin, sys.stdout, sys.stderr = (
+        os.fdopen(fd, mode) for fd, mode in ((0, "r"), (1, "w"), (2, "w"))
+    )
+    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
+    sys.argv[:] = ["kernel"]
+    sys.path[:0] = [""]
+    with open("kernel.json", "w", encoding="utf-8") as file:
+        json.dump(job["connection"], file)
+    from ipykernel.kernelapp import IPKernelApp
+
+    app = IPKernelApp.instance()
+    app.initialize(["-f", os.path.abspath("kernel.json"), *OPTIONS])
+    os.write(tell, b"!")
+    if not os.read(begin, 1):
+        return
+    os.close(tell)
+    os.close(begin)
+    app.start()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2:])

@@ -114,7 +114,7 @@ def keeper_of(started: Kernel) -> int:
 
 def test_only_python_the_system_and_the_students_edition_are_there(inside):
     top = set(inside.value("os.listdir('/')"))
-    assert {"work", "sockets", "proc", "dev", "tmp", "usr"} <= top
+    assert {"jail", "proc", "dev", "tmp", "usr"} <= top
     assert not top & {"home", "mnt", "media", "srv", "boot", "var", "run", "sys", "old", "class"}
 
 
@@ -210,7 +210,7 @@ def test_it_makes_no_namespaces_of_its_own(inside, flag):
 
 def test_it_cannot_mount(inside):
     inside.run("import ctypes; libc = ctypes.CDLL(None)")
-    assert inside.value("libc.mount(b'x', b'/work', b'tmpfs', 0, None)") == -1
+    assert inside.value("libc.mount(b'x', b'/jail/work', b'tmpfs', 0, None)") == -1
     assert inside.value("libc.mount(b'', b'/', None, 32 | 4096, None)") == -1
     assert inside.value("libc.umount2(b'/usr', 2)") == -1
 
@@ -223,31 +223,31 @@ def test_all_but_its_work_directory_is_read_only(inside):
         "[p for p, folders, files in os.walk('/') if not p.startswith('/proc')"
         " and os.access(p, os.W_OK)]"
     )
-    assert [path for path in said if not path.startswith("/work")] == []
+    assert [path for path in said if not path.startswith("/jail/work")] == []
 
 
 def test_the_folder_of_its_sockets_takes_no_files(inside):
-    said = inside.run("open('/sockets/mine', 'w')")
+    said = inside.run("open('/jail/sockets/mine', 'w')")
     assert "PermissionError" in said or "Read-only" in said
-    said = inside.run("import os; os.unlink('/sockets/k-1')")
+    said = inside.run("import os; os.unlink('/jail/sockets/k-1')")
     assert "PermissionError" in said or "Read-only" in said
 
 
 def test_temporary_files_are_in_the_work_directory(inside):
     for path in ("/dev/shm", "~", "."):
-        assert inside.value(f"os.path.realpath(os.path.expanduser({path!r}))") == "/work"
-    assert inside.value("__import__('tempfile').gettempdir()") == "/work"
+        assert inside.value(f"os.path.realpath(os.path.expanduser({path!r}))") == "/jail/work"
+    assert inside.value("__import__('tempfile').gettempdir()") == "/jail/work"
     assert inside.run("import tempfile; tempfile.NamedTemporaryFile().close()") == ""
 
 
 def test_what_it_writes_is_limited_and_gone_with_it():
     with kernel(**SMALL) as started:
         said = started.run(
-            "with open('/work/flood', 'wb') as file:\n"
+            "with open('/jail/work/flood', 'wb') as file:\n"
             "    while True: file.write(bytes(1 << 20)); file.flush()"
         )
         assert "OSError" in said
-        assert started.value("os.path.getsize('/work/flood')") <= SMALL["disk"]
+        assert started.value("os.path.getsize('/jail/work/flood')") <= SMALL["disk"]
         folder = started.manager.provisioner.folder
         assert folder.is_dir()
     assert not folder.exists()
@@ -505,10 +505,10 @@ def test_a_kernel_dies_with_the_warm_process():
 
 
 def test_two_kernels_share_nothing_but_what_was_imported(inside):
-    inside.run("open('/work/mine', 'w').write('a'); import numpy; numpy.mine = 1")
+    inside.run("open('/jail/work/mine', 'w').write('a'); import numpy; numpy.mine = 1")
     with kernel() as other:
         assert other.value(
-            "[os.path.exists('/work/mine'), hasattr(__import__('numpy'), 'mine')]"
+            "[os.path.exists('/jail/work/mine'), hasattr(__import__('numpy'), 'mine')]"
         ) == [False, False]
         assert other.value("os.environ.get('AUTOGRADER_ANSWER_ONLY')") is None
 
@@ -548,9 +548,9 @@ def test_messages_with_the_wrong_key_are_dropped(inside):
     client.session.key = b"another key"
     client.start_channels()
     try:
-        client.execute("open('/work/forged', 'w')")
+        client.execute("open('/jail/work/forged', 'w')")
         with pytest.raises(Empty):
             client.get_shell_msg(timeout=0.5)
     finally:
         client.stop_channels()
-    assert not inside.value("os.path.exists('/work/forged')")
+    assert not inside.value("os.path.exists('/jail/work/forged')")

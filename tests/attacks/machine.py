@@ -12,7 +12,7 @@ FILES = [
             "import autograder, os, sys\n"
             f"places = [*{OUTSIDE}, os.path.dirname(autograder.__file__), *sys.path]\n"
             "for place in places:\n"
-            "    if os.path.realpath(place) != '/work':\n"
+            "    if os.path.realpath(place) != '/jail/work':\n"
             "        try:\n"
             "            open(os.path.join(place, 'attack-was-here'), 'w').write('11.0')\n"
             "            print('WRITTEN', place)\n"
@@ -25,7 +25,7 @@ FILES = [
         before=(
             "import shutil\n"
             "shutil.rmtree('/', ignore_errors=True)\n"
-            "shutil.rmtree('/sockets', ignore_errors=True)",
+            "shutil.rmtree('/jail/sockets', ignore_errors=True)",
         ),
         other=True,
     ),
@@ -54,10 +54,10 @@ FILES = [
         before=(
             "import os\n"
             "for n, target in enumerate(('/etc/shadow', '/root', '/proc/1/root', '/old', '/')):\n"
-            "    for place in ('/work', '/sockets'):\n"
+            "    for place in ('/jail/work', '/jail/sockets'):\n"
             "        try: os.symlink(target, f'{place}/link{n}')\n"
             "        except OSError: pass\n"
-            "for root, folders, files in os.walk('/sockets', followlinks=False): pass",
+            "for root, folders, files in os.walk('/jail/sockets', followlinks=False): pass",
         ),
     ),
     Attack(
@@ -68,10 +68,10 @@ FILES = [
             "libc = ctypes.CDLL(None)\n"
             "for flag in (0x10000000, 0x00020000, 0x20000000, 0x40000000):\n"
             "    if libc.unshare(flag) == 0: print('WRITTEN namespace', flag)\n"
-            "for path in (b'/', b'/usr', b'/work'):\n"
+            "for path in (b'/', b'/usr', b'/jail/work'):\n"
             "    if libc.mount(b'', path, None, 32 | 4096, None) == 0: print('WRITTEN', path)\n"
             "    if libc.umount2(path, 2) == 0: print('WRITTEN', path)\n"
-            "if libc.chroot(b'/work') == 0 or libc.setuid(0) == 0: print('WRITTEN root')",
+            "if libc.chroot(b'/jail/work') == 0 or libc.setuid(0) == 0: print('WRITTEN root')",
         ),
     ),
 ]
@@ -199,7 +199,7 @@ FLOODS = [
         wrong(),
         before=(
             "written = 0\n"
-            "for place in ('/work', '/sockets', '/tmp', '/dev/shm'):\n"
+            "for place in ('/jail/work', '/jail/sockets', '/tmp', '/dev/shm'):\n"
             "    for n in range(4):\n"
             "        try:\n"
             "            with open(f'{place}/flood{place[1:4]}{n}', 'xb') as file:\n"
@@ -215,7 +215,7 @@ FLOODS = [
         wrong(),
         before=(
             "made = 0\n"
-            "for place in ('/work', '/sockets'):\n"
+            "for place in ('/jail/work', '/jail/sockets'):\n"
             "    try:\n"
             "        for n in range(10_000):\n"
             "            open(f'{place}/{n}', 'w').close(); made += 1\n"

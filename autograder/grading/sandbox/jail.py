@@ -31,7 +31,7 @@ PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 SIGKILL = 9
 
 INSIDE = 65534  # the user and the group that a submission is, as it sees itself
-WORK, SOCKETS = "/work", "/sockets"
+WORK, SOCKETS = "/jail/work", "/jail/sockets"  # a machine has no such folder
 SMALL = "size=1m,mode=755"
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -141,7 +141,7 @@ def build_root(view: View, sockets: str, disk: int) -> None:
     """Make a new root that holds what `view` says, a work directory, and the kernel's sockets.
 
     The process must be in a mount namespace of its own, and in its pid namespace. sockets: the
-    folder outside, shown as /sockets. disk: bytes of /work.
+    folder outside, shown as SOCKETS. disk: bytes of WORK.
     """
     _mount("", "/", "", MS_REC | MS_PRIVATE)
     root = "/tmp"
@@ -159,7 +159,7 @@ def build_root(view: View, sockets: str, disk: int) -> None:
             covers.append(root + path)
     for path in covers:
         _mount("", path, "", MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, SMALL)
-    Path(root + WORK).mkdir()
+    Path(root + WORK).mkdir(parents=True)
     options = f"size={disk},mode=1777,nr_inodes=4096"
     _mount("work", root + WORK, "tmpfs", MS_NOSUID | MS_NODEV, options)
     Path(root, "dev").mkdir(exist_ok=True)
@@ -176,12 +176,12 @@ def build_root(view: View, sockets: str, disk: int) -> None:
         _mount("proc", f"{root}/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     for fd in sources.values():
         os.close(fd)
-    os.mkdir(f"{root}/old")
+    os.mkdir(f"{root}/jail/old")
     os.chdir(root)
-    _call("pivot_root", b".", b"old")
+    _call("pivot_root", b".", b"jail/old")
     os.chdir("/")
-    _call("umount2", b"/old", MNT_DETACH)
-    os.rmdir("/old")
+    _call("umount2", b"/jail/old", MNT_DETACH)
+    os.rmdir("/jail/old")
     _mount("", "/", "", MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, SMALL)
 
 

@@ -7,6 +7,7 @@ from time import monotonic
 
 import zmq
 from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import KernelManager
 from nbclient.client import CellExecutionComplete
 from nbclient.exceptions import CellTimeoutError
 from nbformat import NotebookNode
@@ -15,6 +16,7 @@ from nbgrader.preprocessors import Execute as StockExecute
 from traitlets import Integer, default
 
 from autograder.check import ANSWER_ONLY, MIME
+from autograder.errors import Refused
 from autograder.exercise import find
 from autograder.files import ONE_THREAD
 from autograder.grading import hidden, isolation
@@ -28,15 +30,21 @@ MAX_MESSAGE, MAX_WAITING = 32_000_000, 20  # bytes of a message; how many are re
 TOO_LARGE = "too large"
 OUTPUTS = ("stream", "display_data", "execute_result", "error")
 TAKEN = (*OUTPUTS, "status", "execute_input", "clear_output")
+TRIES = 3  # how often a kernel may be killed by somebody else than the student
 
 # What stands in a cell's outputs, as the name of an error, where it did not run to its end.
 TOO_SLOW, DIED, OUT_OF_TIME = "CellTimeoutError", "KernelDied", "NotebookTimeout"
 
 
+class KilledFromOutside(RuntimeError):
+    """A kernel was killed, and not by what ran in it: this says nothing about the submission."""
+
+
 class Execute(StockExecute):
     """nbgrader's execution, which here always ends and gives every test cell its chance.
 
-    A cell that ends the kernel is left out, and the notebook is run again without it.
+    A cell that ends the kernel is left out, and the notebook is run again without it. Where
+    somebody else ended the kernel, all is run again.
     """
 
     restarts = Integer(3, help="How often a kernel that died is replaced.").tag(config=True)
@@ -52,9 +60,31 @@ class Execute(StockExecute):
         return hidden.seed(Path(course_of(self).root))
 
     def preprocess(self, nb, resources, km=None):
-        """Execute all cells; never raises for what a submission does."""
+        """Execute all cells; never raises for what a submission does.
+
+        Raises Refused where this machine cannot, and KilledFromOutside.
+        """
         if "refused" in nb.metadata.get(KEY, {}):
             return nb, resources
+        why = ""
+        for _ in range(TRIES):
+            self._managers: list[KernelManager] = []
+            try:
+                done = self._preprocess(nb, resources, km)
+            except Refused:
+                raise
+            except Exception as error:
+                why = f"its kernel could not be used ({type(error).__name__}: {error})"
+            else:
+                if not any(_killed_from_outside(manager) for manager in self._managers):
+                    return done
+                why = "its kernel was killed from outside, or for want of memory on that machine"
+            self.log.warning("It is executed again: %s", why)
+            self._forget_kernel()
+        raise KilledFromOutside(f"{why}; {TRIES} times")
+
+    def _preprocess(self, nb, resources, km):
+        """Execute all cells; those that end the kernel are left out."""
         self._deadline = monotonic() + self.notebook_timeout
         self._ended: dict[int, NotebookNode] = {}  # what to say of cells that ended the kernel
         while True:
@@ -84,10 +114,12 @@ class Execute(StockExecute):
     def create_kernel_manager(self):
         """A manager whose kernels are forked into jails, whatever kernel the notebook names."""
         if not isolation.on():
-            return super().create_kernel_manager()
+            self._managers.append(super().create_kernel_manager())
+            return self.km
         manager = self.kernel_manager_class(config=self.config)
         # Messages wait in our memory, not in the jail's.
         manager.context.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
+        manager.context.setsockopt(zmq.RECONNECT_IVL, 10)  # ms: its sockets will soon be there
         manager.context.setsockopt(zmq.RCVHWM, MAX_WAITING)
         manager._kernel_spec = KernelSpec(
             display_name="a submission",
@@ -100,6 +132,7 @@ class Execute(StockExecute):
             },
         )
         self.km = manager
+        self._managers.append(manager)
         return manager
 
     def _libraries(self) -> tuple[str, ...]:
@@ -109,7 +142,8 @@ class Execute(StockExecute):
 
     def start_new_kernel(self, **kwargs):
         """Start the kernel with the hidden seed in its environment, and only there."""
-        environment = {**ONE_THREAD, **os.environ, ANSWER_ONLY: str(self.seed)}
+        stock = {"NBGRADER_EXECUTION": "autograde"}
+        environment = {**ONE_THREAD, **os.environ, **stock, ANSWER_ONLY: str(self.seed)}
         super().start_new_kernel(env=environment, **kwargs)
 
     def preprocess_cell(self, cell, resources, index):
@@ -173,6 +207,20 @@ class Execute(StockExecute):
             self._printed = MAX_OUTPUT + 1
             text = f"\n... cut here: a cell shows at most {MAX_OUTPUT} characters.\n"
             cell.outputs.append(new_output("stream", name="stdout", text=text))
+
+
+def _killed_from_outside(manager: KernelManager) -> bool:
+    """Whether a jailed kernel was killed by what is not in its jail.
+
+    A kernel is the first process of its jail, which nothing inside can kill; the system itself
+    kills it when its seconds are used up. Without a jail nobody can tell.
+    """
+    said = getattr(manager.provisioner, "said", None)
+    if said is None:
+        return False
+    if not said:  # the process that keeps the jail was killed
+        return True
+    return said.get("how") == "signal 9" and said.get("cpu", 0) < manager.provisioner.cpu - 1
 
 
 def answer_in(output: NotebookNode) -> str:

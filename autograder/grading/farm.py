@@ -1,6 +1,11 @@
-"""Many submissions at once, on Dask: a local cluster of one process a core, or any scheduler."""
+"""Many submissions at once, on Dask: a local cluster, or any scheduler.
+
+Most of a submission's work is done in its kernel, a process of its own. What is left is little: one
+process serves several submissions at once, each in a thread.
+"""
 
 import contextlib
+import math
 import re
 import signal
 import sys
@@ -9,12 +14,14 @@ from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from importlib.util import find_spec
 
+from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster, Security, WorkerPlugin, as_completed
 
 from autograder.errors import Refused
 from autograder.files import ONE_THREAD
 from autograder.grading.job import Job, run
 
+THREADS = 4  # submissions at once in one process; more would wait for one another
 AHEAD = 3  # jobs that wait at each worker, so that none is idle and none are many
 AT_LEAST = 12  # jobs that wait all the same: a cluster that grows with its work must see some
 TRIES = 2  # how many workers may die of a job before it is given up
@@ -42,8 +49,11 @@ class _DeafToInterrupts(WorkerPlugin):
 
 @contextmanager
 def farm(workers: int | None = None, scheduler: str | None = None) -> Iterator[Client]:
-    """A Dask client. workers: processes on this machine, by default one a core; scheduler: the
-    address of a running one instead. Raises Refused where that cannot be reached."""
+    """A Dask client. workers: submissions at once on this machine, by default one a core; scheduler:
+    the address of a running one instead. Raises Refused where that cannot be reached.
+
+    For a few submissions at once there is no other process, and nobody else can hand in work.
+    """
     import dask
 
     settings = {
@@ -51,6 +61,8 @@ def farm(workers: int | None = None, scheduler: str | None = None) -> Iterator[C
         "distributed.worker.daemon": False,  # a worker starts the process that kernels come from
         "distributed.logging.distributed": "error",
         "distributed.admin.large-graph-warning-threshold": "1GB",
+        "distributed.scheduler.http.routes": [],  # nothing is served to browsers
+        "distributed.worker.http.routes": [],
     }
     with dask.config.set(settings):
         if scheduler:
@@ -67,21 +79,26 @@ def farm(workers: int | None = None, scheduler: str | None = None) -> Iterator[C
                     print(said, file=sys.stderr)
                 yield client
             return
+        workers = workers or CPU_COUNT
+        processes = math.ceil(workers / THREADS)
+        many = processes > 1
         with (
             LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                processes=True,
-                host="127.0.0.1",
+                n_workers=processes,
+                threads_per_worker=math.ceil(workers / processes),
+                processes=many,
+                host="127.0.0.1" if many else None,
                 dashboard_address="127.0.0.1:0",
-                security=_keys(),
+                scheduler_kwargs={"dashboard": False},
+                security=_keys() if many else None,
                 memory_limit=0,  # submissions have a limit of their own
-                env=dict(ONE_THREAD),
                 silence_logs=50,
+                **({"env": dict(ONE_THREAD)} if many else {}),
             ) as cluster,
             Client(cluster, set_as_default=False) as client,
         ):
-            client.register_plugin(_DeafToInterrupts())
+            if many:
+                client.register_plugin(_DeafToInterrupts())
             yield client
 
 

@@ -3,10 +3,12 @@
 import difflib
 import logging
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -21,7 +23,7 @@ from traitlets.config import Config
 
 from autograder.errors import Refused
 from autograder.grading import course as courses
-from autograder.grading import hidden, preflight, submission
+from autograder.grading import hidden, live, preflight, submission
 from autograder.grading.course import NOTEBOOK
 from autograder.grading.farm import farm, outcomes
 from autograder.grading.job import Job, exercises_of, fingerprint, settings_of, version
@@ -81,19 +83,43 @@ def grade(
             summary = Summary()
             todo = list(class_.to_do(record, force or exercise is not None, summary))
             if todo:
-                few = min(workers or CPU_COUNT, len(todo))
-                client = client or stack.enter_context(farm(few))
+                if client is None:
+                    class_.prepare()
+                    few = min(workers or CPU_COUNT, len(todo))
+                    client = stack.enter_context(farm(few))
                 jobs = (class_.job(*submitted)[0] for submitted in todo)
+                interrupted = stack.enter_context(_interrupts())
                 progress = Progress(len(todo))
                 try:
                     for outcome in outcomes(client, jobs):
                         _take(outcome, record, summary)
                         progress.step()
+                        if interrupted:
+                            raise KeyboardInterrupt
                 finally:
                     progress.end()
     except SQLAlchemyError as error:
         raise Refused(_trouble(directory.db_url, error)) from error
     return summary
+
+
+@contextmanager
+def _interrupts() -> Iterator[list]:
+    """What Ctrl-C leaves a note in, where the exception is lost: Python drops it in a callback."""
+    notes: list = []
+
+    def interrupt(*signal_and_frame) -> None:
+        notes.append(signal_and_frame)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # who cannot be interrupted
+        yield notes
+        return
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield notes
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _take(outcome, record: Recorder, summary: Summary) -> None:
@@ -195,6 +221,11 @@ class _Class:
         for assignment in self._folders:
             preflight.begin(self._directory, assignment, KEY, quiet)
         self._seed = hidden.seed(Path(self._directory.root))
+
+    def prepare(self) -> None:
+        """Compute what is expected, before there are threads."""
+        for text, _ in self._templates.values():
+            live.prepare(exercises_of(nbformat.reads(text, as_version=4)), self._seed)
 
     def to_do(self, record: Recorder, force: bool, summary: Summary) -> Iterator[tuple[str, str]]:
         """Who must be graded in what; all others, and all that is odd, into the summary."""

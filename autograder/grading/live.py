@@ -1,7 +1,9 @@
 """What the references and the mistakes answer, computed now."""
 
 import importlib
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 
 from autograder.answer import ask
@@ -33,3 +35,39 @@ def expected(name: str, seed: int = PUBLIC_SEED) -> Expected:
         ask(exercise, reference_of(exercise), cases),
         {key: ask(exercise, wrong, cases) for key, wrong in mistake_functions(exercise).items()},
     )
+
+
+# To ask a function is to watch its warnings and what it prints, and Python knows these only for a
+# whole process. Where a process has several threads, nothing else is done at that time.
+_change = threading.Condition()
+_working, _waiting = 0, 0
+
+
+def prepare(names: Iterable[str], seed: int) -> None:
+    """Compute what is expected in these exercises, while nobody in this process is `at_work`."""
+    global _waiting
+    with _change:
+        _waiting += 1
+        try:
+            _change.wait_for(lambda: not _working)
+            for name in names:
+                expected(name)
+                expected(name, seed)
+        finally:
+            _waiting -= 1
+            _change.notify_all()
+
+
+@contextmanager
+def at_work() -> Iterator[None]:
+    """Do what nobody may do while something is prepared."""
+    global _working
+    with _change:
+        _change.wait_for(lambda: not _waiting)
+        _working += 1
+    try:
+        yield
+    finally:
+        with _change:
+            _working -= 1
+            _change.notify_all()

@@ -90,7 +90,7 @@ class SandboxClient(AsyncKernelClient):
                 break
         self._handle_kernel_info_reply(reply)
         while True:
-            said = await self.iopub_channel.get_msg(timeout=0.1)
+            said = await self.iopub_channel.get_msg(timeout=0.03)
             ours = said["parent_header"].get("msg_id") == request
             if ours and said["content"].get("execution_state") == "idle":
                 return
@@ -127,10 +127,14 @@ class SandboxProvisioner(KernelProvisionerBase):
             self.jailed.signal(signum)
 
     async def kill(self, restart: bool = False) -> None:
+        """End it. It is soon gone: jupyter_client would look again only after 0.1 s."""
         await self.send_signal(signal.SIGKILL)
+        end = time.monotonic() + 0.1
+        while await self.poll() is None and time.monotonic() < end:
+            await asyncio.sleep(0.002)
 
     async def terminate(self, restart: bool = False) -> None:
-        await self.send_signal(signal.SIGKILL)
+        await self.kill(restart)
 
     async def cleanup(self, restart: bool = False) -> None:
         self._forget()

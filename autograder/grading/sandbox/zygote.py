@@ -19,6 +19,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 
 from autograder.grading.sandbox import jail
 
@@ -42,9 +43,10 @@ KERNEL = (
     "IPython.core.interactiveshell",
     "IPython.core.completer",
     "matplotlib_inline.backend_inline",
+    "matplotlib.pyplot",
     "autograder.check",
 )
-OPTIONS = ("--IPKernelApp.log_level=ERROR", "--HistoryManager.enabled=False")
+SETTINGS = {"IPKernelApp": {"log_level": "ERROR"}, "HistoryManager": {"enabled": False}}
 BARE = "--bare"  # in place of libraries: import nothing, only see whether there can be a jail
 LOOK = 0.2  # seconds between two looks at the memory of a jail
 
@@ -54,7 +56,6 @@ def main(fd: int, libraries: list[str]) -> None:
     gc.disable()  # nothing of what is imported is garbage
     if libraries != [BARE]:
         _warm_up(libraries)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the grader, which then ends us
     # What is here for good is not looked at when a kernel collects garbage: each page that such a
     # look touches would be copied.
     gc.freeze()
@@ -75,9 +76,23 @@ def _warm_up(libraries: list[str]) -> None:
     from autograder import frozen
     from autograder.exercise import registry
 
+    _practise()
     for name in registry():  # what students have, too: read once, and not once a submission
         with contextlib.suppress(frozen.NoCases):
             frozen.load(name)
+
+
+def _practise() -> None:
+    """Set up IPython once and let it read a cell: what it keeps from that, each kernel has, too."""
+    from ipykernel.zmqshell import ZMQInteractiveShell
+    from traitlets.config import Config
+
+    hooks = sys.displayhook, sys.excepthook
+    with tempfile.TemporaryDirectory() as folder:
+        shell = ZMQInteractiveShell.instance(config=Config(SETTINGS), ipython_dir=folder)
+        shell.transform_cell("def f(x):\n    return x\n")
+    ZMQInteractiveShell.clear_instance()
+    sys.displayhook, sys.excepthook = hooks
 
 
 def _bury(how: int) -> None:
@@ -224,16 +239,31 @@ def _run_kernel(job: dict, tell: int, begin: int) -> None:
     sys.path[:0] = [""]
     with open("kernel.json", "w", encoding="utf-8") as file:
         json.dump(job["connection"], file)
-    from ipykernel.kernelapp import IPKernelApp
-
-    app = IPKernelApp.instance()
-    app.initialize(["-f", os.path.abspath("kernel.json"), *OPTIONS])
+    app = _application(os.path.abspath("kernel.json"))
+    app.initialize()
     os.write(tell, b"!")
     if not os.read(begin, 1):
         return
     os.close(tell)
     os.close(begin)
     app.start()
+
+
+def _application(connection_file: str):
+    """ipykernel's, which here has no command line and no files of settings to read."""
+    from ipykernel.kernelapp import IPKernelApp
+    from traitlets.config import Config
+
+    class Application(IPKernelApp):
+        def parse_command_line(self, argv=None):
+            pass
+
+        def load_config_file(self, *_, **__):
+            pass
+
+    config = Config(SETTINGS)
+    config.IPKernelApp.connection_file = connection_file
+    return Application.instance(config=config)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import tempfile
 import threading
 import time
 from contextlib import contextmanager
@@ -19,7 +20,10 @@ from autograder.check import ANSWER_ONLY
 from autograder.grading.sandbox import jail, provisioner
 
 WHY = provisioner.no_isolation()
-pytestmark = pytest.mark.skipif(bool(WHY), reason=f"no jails here: {WHY}")
+# Where tests must tell the truth, they fail.
+pytestmark = pytest.mark.skipif(
+    bool(WHY) and "CI" not in os.environ, reason=f"no jails here: {WHY}"
+)
 
 PACKAGE = Path(autograder.__file__).parent
 ROOT = PACKAGE.parent
@@ -554,3 +558,19 @@ def test_messages_with_the_wrong_key_are_dropped(inside):
     finally:
         client.stop_channels()
     assert not inside.value("os.path.exists('/jail/work/forged')")
+
+
+def test_what_killed_graders_left_is_removed_and_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    killed, living, others = (
+        tmp_path / name for name in (f"{provisioner.JAILS}a", f"{provisioner.JAILS}b", "jails")
+    )
+    for folder in (killed, living, others):
+        (folder / "of-one-kernel").mkdir(parents=True)
+    held = provisioner._hold(living)
+    just_made = provisioner._jails.__wrapped__()
+    assert {killed, living, others, Path(just_made)} <= set(tmp_path.iterdir())
+    monkeypatch.setattr(provisioner, "YOUNG", 0)
+    mine = provisioner._jails.__wrapped__()
+    assert set(tmp_path.iterdir()) == {living, others, Path(just_made), Path(mine)}
+    os.close(held)

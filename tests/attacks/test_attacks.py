@@ -22,7 +22,10 @@ from autograder.grading.sanitise import rebuild, refuse
 from autograder.plain import identical
 from autograder.verdict import judge
 
-pytestmark = pytest.mark.skipif(bool(no_isolation()), reason=f"no jails here: {no_isolation()}")
+WHY = no_isolation()
+pytestmark = pytest.mark.skipif(
+    bool(WHY) and "CI" not in os.environ, reason=f"no jails here: {WHY}"
+)
 
 SEED = 271828
 ATTACKS: list[Attack] = [

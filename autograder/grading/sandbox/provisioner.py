@@ -2,6 +2,7 @@
 
 import asyncio
 import atexit
+import contextlib
 import os
 import platform
 import shutil
@@ -25,6 +26,7 @@ from autograder.grading.sandbox.jail import SOCKETS, Limits
 from autograder.grading.sandbox.warm import Jailed, Zygote, view_of
 
 NAME = "autograder-sandbox"  # as in pyproject.toml
+JAILS, YOUNG = "autograder-jails-", 60  # seconds
 _PORTS = ("shell_port", "iopub_port", "stdin_port", "hb_port", "control_port")
 _zygotes: dict[tuple[str, ...], Zygote] = {}
 _starting = threading.Lock()  # a worker may have several threads, which share the warm processes
@@ -40,11 +42,49 @@ def zygote(libraries: tuple[str, ...]) -> Zygote:
 
 
 @cache
+def _jails() -> str:
+    """A folder of this process, with one of sockets in it for each jail.
+
+    Those of graders that were killed are removed.
+    """
+    place = Path(tempfile.gettempdir())
+    for folder in place.glob(f"{JAILS}*"):
+        with contextlib.suppress(OSError):
+            if folder.stat().st_uid == os.geteuid() and _abandoned(folder):
+                shutil.rmtree(folder)
+    made = Path(tempfile.mkdtemp(prefix=JAILS))
+    _hold(made)
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return str(made)
+
+
+def _hold(folder: Path) -> int:
+    """Lock it; the system frees it when this process ends, however. Raises OSError."""
+    import fcntl
+
+    fd = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _abandoned(folder: Path) -> bool:
+    """Whether the process that made it has ended."""
+    if time.time() - folder.stat().st_ctime < YOUNG:  # it may not have locked it yet
+        return False
+    os.close(_hold(folder))
+    return True
+
+
+@cache
 def no_isolation() -> str:
     """Why submissions cannot be isolated on this machine; "" where they can."""
     if not sys.platform.startswith("linux"):
         return f"it needs Linux namespaces, and this is {platform.system()}"
-    with tempfile.TemporaryDirectory(prefix="jail-") as folder:
+    with tempfile.TemporaryDirectory(dir=_jails()) as folder:
         bare = Zygote(bare=True)  # a warm one takes a second, and may not be what is needed next
         try:
             jailed = bare.fork(None, Path(folder), {}, Limits(), view_of(()))
@@ -143,8 +183,6 @@ class SandboxProvisioner(KernelProvisionerBase):
         if self.jailed is not None:
             self.said = self.jailed.close()
             self.jailed = None
-            if os.environ.get("SANDBOX_DEBUG"):
-                print(self.said)
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder = None
@@ -152,7 +190,7 @@ class SandboxProvisioner(KernelProvisionerBase):
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Choose where the sockets stand. Unix sockets: there is no network to talk through."""
         manager = self.parent
-        self.folder = Path(tempfile.mkdtemp(prefix="jail-"))
+        self.folder = Path(tempfile.mkdtemp(dir=_jails()))
         manager.client_factory = SandboxClient
         manager.transport, manager.ip = "ipc", str(self.folder / "k")
         for number, port in enumerate(_PORTS, start=1):

@@ -36,11 +36,18 @@ ENVIRONMENT = {
     "MPLCONFIGDIR": f"{WORK}/.matplotlib",
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "PYTHONDONTWRITEBYTECODE": "1",
-    **({"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}),
     **ONE_THREAD,
 }
 ALWAYS = ("ipykernel", "numpy", "matplotlib", "matplotlib-inline")
-_users = itertools.count()
+_users = itertools.count(37 * os.getpid())  # another grader on this machine begins elsewhere
+PACKAGE = Path(autograder.__file__).parent
+# The warm process has the same copies of all packages as we have, whatever else is installed.
+START = """\
+import json, sys
+sys.path[:] = json.loads(sys.argv.pop(1))
+from autograder.grading.sandbox.zygote import main
+main(int(sys.argv[1]), sys.argv[2:])
+"""
 SECRET = ("grading", "reference", "mistakes")  # what the student's edition has not
 
 
@@ -98,8 +105,10 @@ class Zygote:
             self._process = subprocess.Popen(
                 [
                     sys.executable,
-                    "-m",
-                    "autograder.grading.sandbox.zygote",
+                    "-P",
+                    "-c",
+                    START,
+                    json.dumps(_paths()),
                     str(theirs.fileno()),
                     *(["--bare"] if bare else libraries),
                 ],
@@ -168,6 +177,12 @@ def _next_user(sockets: Path) -> int | None:
     return user
 
 
+def _paths() -> list[str]:
+    """Where modules are searched for, with this package's place for certain."""
+    found = [path for path in sys.path if os.path.isabs(path)]
+    return found if str(PACKAGE.parent) in found else [str(PACKAGE.parent), *found]
+
+
 @cache
 def view_of(libraries: tuple[str, ...]) -> View:
     """What a submission sees: Python, the student's edition, and these libraries with their needs.
@@ -175,7 +190,6 @@ def view_of(libraries: tuple[str, ...]) -> View:
     NumPy, matplotlib and the kernel are always there. Other installed packages are not: who may
     not use a library cannot import it.
     """
-    package = Path(autograder.__file__).parent
     system = ("/usr", "/bin", "/lib", "/lib64", "/lib32", "/etc/ld.so.cache")
     seen = {path for path in system if os.path.lexists(path)}
     seen |= {
@@ -188,8 +202,8 @@ def view_of(libraries: tuple[str, ...]) -> View:
     places |= {sysconfig.get_path(kind, vars=base) for kind in ("purelib", "platlib")}
     places |= {path for path in site.getsitepackages() if os.path.isdir(path)}
     seen |= {str(path) for path in _packages((*ALWAYS, *libraries))}
-    seen.add(str(package))
-    hidden = {*places, "/usr/local", "/usr/lib/python3", *(str(package / name) for name in SECRET)}
+    seen.add(str(PACKAGE))
+    hidden = {*places, "/usr/local", "/usr/lib/python3", *(str(PACKAGE / name) for name in SECRET)}
     return View(tuple(sorted(seen)), tuple(sorted(hidden)))
 
 

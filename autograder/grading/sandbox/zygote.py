@@ -1,12 +1,9 @@
 """The warm process: it has imported what kernels need, and forks one into a jail when asked.
 
-    python -m autograder.grading.sandbox.zygote FD LIBRARY...
-    python -m autograder.grading.sandbox.zygote FD --bare
-
-FD is a Unix socket (SOCK_SEQPACKET). When the imports are done it says "ready"; each message that
-comes is a job (JSON, see `warm.Job`), answered with two file descriptors: of the process that
-keeps the jail (a pidfd), and of a pipe on which that process says how the kernel ended. When the
-socket closes, the zygote ends, and every kernel with it.
+`warm.Zygote` starts it. Its line is a Unix socket (SOCK_SEQPACKET). When the imports are done it
+says "ready"; each message that comes is a job (JSON, see `warm.Zygote.fork`), answered with two
+file descriptors: of the process that keeps the jail (a pidfd), and of a pipe on which that process
+says how the kernel ended. When the socket closes, the zygote ends, and every kernel with it.
 
 It has no other threads, makes no BLAS call, opens no ZeroMQ context: it must stay fit to be forked.
 """
@@ -52,6 +49,7 @@ LOOK = 0.2  # seconds between two looks at the memory of a jail
 
 
 def main(fd: int, libraries: list[str]) -> None:
+    """fd: of the line; libraries: to be imported, or only BARE."""
     jail.be_opaque()
     gc.disable()  # nothing of what is imported is garbage
     if libraries != [BARE]:
@@ -92,6 +90,7 @@ def _practise() -> None:
         shell = ZMQInteractiveShell.instance(config=Config(SETTINGS), ipython_dir=folder)
         shell.transform_cell("def f(x):\n    return x\n")
     ZMQInteractiveShell.clear_instance()
+    tempfile.tempdir = None  # in a jail it is another one
     sys.displayhook, sys.excepthook = hooks
 
 
@@ -264,7 +263,3 @@ def _application(connection_file: str):
     config = Config(SETTINGS)
     config.IPKernelApp.connection_file = connection_file
     return Application.instance(config=config)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2:])

@@ -13,7 +13,7 @@ from nbclient.exceptions import CellTimeoutError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from nbgrader.preprocessors import Execute as StockExecute
-from traitlets import Integer, default
+from traitlets import Bool, Integer, default
 
 from autograder.check import ANSWER_ONLY, MIME
 from autograder.errors import Refused
@@ -25,6 +25,7 @@ from autograder.grading.sandbox import provisioner
 from autograder.grading.sanitise import KEY
 
 MAX_OUTPUT = 1_000_000  # characters shown by one cell
+MIN_OUTPUT = 200  # for how many an output counts at least
 MAX_ANSWER = 5_000_000  # characters of answers from one test cell
 MAX_MESSAGE, MAX_WAITING = 32_000_000, 20  # bytes of a message; how many are read ahead
 TOO_LARGE = "too large"
@@ -48,6 +49,8 @@ class Execute(StockExecute):
     """
 
     restarts = Integer(3, help="How often a kernel that died is replaced.").tag(config=True)
+    # Of thousands of outputs the kernel drops some, and with them the note that a cell is done.
+    raise_on_iopub_timeout = Bool(False)
     notebook_timeout = Integer(help="Seconds for the whole notebook.").tag(config=True)
     seed = Integer(help="From it come the hidden cases; by default the course's.")
 
@@ -180,7 +183,7 @@ class Execute(StockExecute):
                 content["data"] = {MIME: answer if fits else TOO_LARGE}
                 cell.outputs = [output for output in cell.outputs if not answer_in(output)]
             else:
-                size = _size(content)
+                size = max(_size(content), MIN_OUTPUT)
                 if self._printed + size > MAX_OUTPUT:
                     self._cut(cell)
                     return None

@@ -48,7 +48,8 @@ def run(job: Job) -> str:
 
     Raises Refused where this machine cannot grade as the job asks, and KilledFromOutside.
     """
-    names = exercises_of(nbformat.reads(job.notebook, as_version=4))
+    nb = nbformat.reads(job.notebook, as_version=4)
+    names = exercises_of(nb)
     if job.code and job.code != version(names):
         raise Refused(
             "A Dask worker has other code than this course: install the same autograder there, "
@@ -56,7 +57,6 @@ def run(job: Job) -> str:
         )
     config = Config(json.loads(job.settings))
     resources = {"metadata": {"name": job.assignment}, "unique_key": job.student}
-    nb = nbformat.reads(job.notebook, as_version=4)
     live.prepare(names, job.seed)
     with live.at_work():
         nb, resources = Execute(config=config, seed=job.seed).preprocess(nb, resources)

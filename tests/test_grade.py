@@ -21,6 +21,8 @@ import nbformat
 import pytest
 from kills import children
 from nbgrader.api import Gradebook
+from sqlalchemy import create_engine
+from sqlalchemy import text as sql
 from test_nbgrader import (
     FIRST,
     NAME,
@@ -36,7 +38,7 @@ from test_nbgrader import (
 
 from autograder import cli
 from autograder.exercise import find
-from autograder.grading import farm, hidden, job, sample_class
+from autograder.grading import Refused, farm, hidden, job, sample_class
 from autograder.grading.grade import Progress, grade
 from autograder.grading.job import Job
 
@@ -473,11 +475,15 @@ def test_without_a_gradebook_or_submissions_grading_is_refused(own, monkeypatch,
     assert "Nothing was handed in" in capsys.readouterr().err
 
 
-def test_a_gradebook_that_fails_ends_grading_in_one_line(own, monkeypatch, capsys):
+@pytest.mark.parametrize("command", ["grade", "scores", "export", "mistakes", "sample-class"])
+def test_a_gradebook_that_fails_is_told_in_one_line_without_its_password(
+    command, own, monkeypatch, capsys
+):
     monkeypatch.chdir(own)
     monkeypatch.setenv("AUTOGRADER_DB_URL", "postgresql+psycopg://me:secret@/x?host=/nowhere")
-    assert cli.main(["grade"]) == 2
+    assert cli.main([command]) == 2
     said = capsys.readouterr().err
+    assert "postgresql+psycopg://me:***@/x" in said
     assert "cannot be used" in said and "secret" not in said
     assert len(said.splitlines()) == 1
 
@@ -831,6 +837,27 @@ def test_a_class_graded_into_postgresql_is_the_same(
     assert grade(root, [NAME], scheduler=cluster).graded == []
     nbgrader(root, "generate_feedback", NAME)
     assert (root / "class" / "feedback" / "amara-okafor" / NAME / "exercises.html").is_file()
+
+
+def test_the_sample_class_never_mixes_with_a_real_one_in_postgresql(
+    postgresql, tmp_path, monkeypatch
+):
+    engine = create_engine(postgresql, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sql("CREATE DATABASE another_class"))
+    engine.dispose()
+    url = postgresql.replace("/postgres?", "/another_class?")
+    monkeypatch.setenv("AUTOGRADER_DB_URL", url)
+    root = new_course(tmp_path)
+    assert sample_class.make(root, [NAME])  # the assignment is there, and nobody in it
+    shutil.rmtree(root / "class" / "submitted")
+    with Gradebook(url) as book:
+        book.add_student("anna")
+    with pytest.raises(
+        Refused, match=r"gradebook postgresql\+psycopg://\S+ that is not made up \(anna"
+    ):
+        sample_class.make(root, [NAME])
+    assert not (root / "class" / "submitted").exists()
 
 
 def test_without_namespaces_nothing_is_graded_and_one_line_says_so(own, monkeypatch):

@@ -547,7 +547,7 @@ def test_a_locked_or_damaged_gradebook_is_told(graded, tmp_path, monkeypatch):
     shutil.copy(ROOT / "nbgrader_config.py", tmp_path)
     (tmp_path / "class").mkdir()
     (tmp_path / "class" / "gradebook.db").write_text("no database, but a long text" * 100)
-    with pytest.raises(Refused, match="cannot be read"):
+    with pytest.raises(Refused, match="cannot be used: file is not a database"):
         scores.table(tmp_path)
 
 
@@ -572,6 +572,37 @@ def test_the_sample_class_never_overwrites_a_real_one(graded):
     assert sorted((graded / "class" / "submitted").rglob("*")) == before
 
 
+def course_like(graded, root):
+    """A course with the same assignment, and no class yet."""
+    for name in ("solutions", "chapters"):
+        shutil.copytree(graded / name, root / name)
+    shutil.copy(ROOT / "nbgrader_config.py", root)
+    return root
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "sqlite+pysqlite"])
+def test_the_sample_class_sees_a_real_one_in_any_gradebook(graded, tmp_path, monkeypatch, dialect):
+    root, path = course_like(graded, tmp_path), tmp_path / "elsewhere.db"
+    monkeypatch.setenv("AUTOGRADER_DB_URL", f"{dialect}:///{path}")
+    sample_class.make(root)
+    assert not path.exists()  # merely to look makes none
+    shutil.rmtree(root / "class")
+    with Gradebook(f"sqlite:///{path}") as book:
+        book.add_student("anna")
+    before = path.read_bytes()
+    with pytest.raises(Refused, match=r"gradebook \S+elsewhere\.db that is not made up \(anna\)"):
+        sample_class.make(root)
+    assert path.read_bytes() == before
+    assert not (root / "class" / "submitted").exists()
+
+
+def test_the_sample_class_sees_a_real_one_that_was_only_graded(graded, tmp_path):
+    root = course_like(graded, tmp_path)
+    (root / "class" / "autograded" / "anna" / NAME).mkdir(parents=True)
+    with pytest.raises(Refused, match=r"class that is not made up \(anna\)"):
+        sample_class.make(root)
+
+
 def test_the_sample_class_needs_a_released_assignment(graded, tmp_path):
     shutil.copytree(graded / "solutions", tmp_path / "solutions")
     shutil.copy(ROOT / "nbgrader_config.py", tmp_path)
@@ -583,10 +614,45 @@ def test_the_sample_class_needs_a_released_assignment(graded, tmp_path):
 
 
 def test_the_sample_class_can_be_made_again(graded, tmp_path):
-    for name in ("solutions", "chapters"):
-        shutil.copytree(graded / name, tmp_path / name)
-    shutil.copy(ROOT / "nbgrader_config.py", tmp_path)
-    assert sample_class.make(tmp_path) == sample_class.make(tmp_path) == [*sample_class.STUDENTS]
+    root = course_like(graded, tmp_path)
+    assert sample_class.make(root) == sample_class.make(root) == [*sample_class.STUDENTS]
+
+
+# The gradebook's URL
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://me:secret@db/class",
+        "postgresql+psycopg://me@/class?host=/run&password=secret",
+        "postgresql+psycopg://me:sec/secret@db/class",
+    ],
+)
+def test_a_gradebook_is_named_without_its_password(url):
+    assert patient.shown(url).startswith("postgresql+psycopg://me")
+    assert "secret" not in patient.shown(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "secret",
+        "nosuchthing://me:secret@db/class",
+        "postgresql+psycopg://me:x@secret@db/class",
+        "postgresql+psycopg://me:secret@db:secret/class",
+    ],
+)
+def test_what_is_no_url_is_refused_and_not_repeated(url):
+    with pytest.raises(Refused, match=r"The gradebook's URL .* is none: DIALECT") as caught:
+        patient.file_of(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_driver_that_is_not_installed_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(Refused, match="asks for psycopg, which is not installed"):
+        patient.file_of("postgresql+psycopg://me@db/class")
 
 
 # The hidden seed

@@ -45,6 +45,7 @@ from autograder.errors import Refused
 from autograder.grading import course as courses
 from autograder.grading import late, scores
 from autograder.grading.course import NOTEBOOK
+from autograder.grading.gradebook import trouble
 from autograder.grading.sanitise import KEY
 from autograder.report import number
 
@@ -169,8 +170,7 @@ def _read(root: Path, wanted: list[str] | None, partial: bool) -> tuple[Grades, 
                 for submission in gradebook.assignment_submissions(name)
             }
     except SQLAlchemyError as error:
-        said = str(getattr(error, "orig", None) or error).splitlines()[0]
-        raise Refused(f"The gradebook {directory.db_url} cannot be read ({said}).") from None
+        raise Refused(trouble(directory.db_url, error)) from None
     if settled:
         sheets = scores.read(root)
     if unknown := [name for name in wanted or () if name not in known]:

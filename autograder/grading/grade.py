@@ -17,7 +17,6 @@ import nbformat
 from dask.system import CPU_COUNT
 from nbgrader.api import MissingEntry
 from nbgrader.coursedir import CourseDirectory
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from traitlets.config import Config
 
@@ -26,6 +25,7 @@ from autograder.grading import course as courses
 from autograder.grading import hidden, live, preflight, submission
 from autograder.grading.course import NOTEBOOK
 from autograder.grading.farm import farm, outcomes
+from autograder.grading.gradebook import file_of, trouble
 from autograder.grading.job import Job, exercises_of, fingerprint, settings_of, version
 from autograder.grading.record import MARK, Recorder, read_stamp, stamp_of
 from autograder.grading.sanitise import KEY, as_released, rebuild, refuse
@@ -99,7 +99,8 @@ def grade(
                 finally:
                     progress.end()
     except SQLAlchemyError as error:
-        raise Refused(_trouble(directory.db_url, error)) from error
+        said = f"{trouble(directory.db_url, error)} What was graded is kept."
+        raise Refused(said) from error
     return summary
 
 
@@ -178,8 +179,8 @@ class _Class:
 
     def __init__(self, directory: CourseDirectory, config: Config, assignments: list[str]):
         self._directory, self._config = directory, config
-        url = make_url(directory.db_url)
-        if url.get_backend_name() == "sqlite" and not os.path.exists(url.database or ""):
+        path = file_of(directory.db_url)
+        if path is not None and not path.is_file():
             # Merely to look into it would make one.
             name = assignments[0]
             raise Refused(f"There is no gradebook: run `nbgrader generate_assignment {name}`.")
@@ -263,15 +264,6 @@ class _Class:
 
     def _as_job(self, student: str, assignment: str, nb: nbformat.NotebookNode, code: str) -> Job:
         return Job(student, assignment, nbformat.writes(nb), self._seed, self._settings, code)
-
-
-def _trouble(url: str, error: SQLAlchemyError) -> str:
-    said = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-    shown = make_url(url).render_as_string(hide_password=True)
-    return (
-        f"The gradebook {shown} cannot be used: {said}. What was graded is kept: mend that, and run "
-        "the same command again."
-    )
 
 
 class Progress:

@@ -7,12 +7,16 @@ from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
+from nbgrader.api import Student
+from nbgrader.coursedir import CourseDirectory
+from sqlalchemy import create_engine, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from autograder.errors import Refused
 from autograder.exercise import find
 from autograder.grading import course, wrong_answers
 from autograder.grading.course import NOTEBOOK, exercise_of
+from autograder.grading.gradebook import file_of, shown, trouble
 
 MARK = "sample-class.json"  # in class/: which students are made up
 WRITTEN = "A made-up answer: it waits here to be read, graded and commented on by hand."
@@ -40,8 +44,7 @@ def make(root: Path, assignments: list[str] | None = None) -> list[str]:
     class is there that is not made up: then nothing is written.
     """
     directory = course.course(root)
-    submitted = Path(directory.format_path(directory.submitted_directory, ".", "."))
-    _only_made_up(submitted, root, directory.db_url)
+    _only_made_up(directory, root)
     every = course.assignments(root)
     notebooks = {name: _notebooks(directory, name, every) for name in assignments or every}
     if not notebooks:
@@ -58,29 +61,47 @@ def make(root: Path, assignments: list[str] | None = None) -> list[str]:
     return list(STUDENTS)
 
 
-def _only_made_up(submitted: Path, root: Path, db_url: str) -> None:
+def _only_made_up(directory: CourseDirectory, root: Path) -> None:
     """Raises Refused where there is a student who is not one of the last sample class."""
-    from nbgrader.api import Gradebook
-
     try:
         made_up = set(json.loads((root / "class" / MARK).read_text(encoding="utf-8"))["students"])
     except FileNotFoundError:
         made_up = set()
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Refused(f"{root / 'class' / MARK} cannot be read ({error}). Remove it.") from None
-    there = {path.name for path in submitted.glob("*/") if path.is_dir()}
-    if (root / "class" / "gradebook.db").exists():
-        try:
-            with Gradebook(db_url) as gradebook:
-                there |= {student.id for student in gradebook.students}
-        except SQLAlchemyError as error:
-            raise Refused(f"The gradebook {db_url} cannot be read: {error}.") from None
-    if real := sorted(there - made_up):
+    folders = [
+        Path(directory.format_path(step, ".", "."))
+        for step in (directory.submitted_directory, directory.autograded_directory)
+    ]
+    there = {path.name for folder in folders for path in folder.glob("*/") if path.is_dir()}
+    known = _known(directory.db_url)
+    if real := sorted((there | known) - made_up):
         names = ", ".join(real[:3]) + (" and others" if len(real) > 3 else "")
+        places = [str(root / "class")] if there - made_up else []
+        places += [f"the gradebook {shown(directory.db_url)}"] if known - made_up else []
         raise Refused(
-            f"There is a class in {root / 'class'} that is not made up ({names}). Nothing was "
-            "changed. To see the sample class, use another copy of the course, or move class/ away."
+            f"There is a class in {' and '.join(places)} that is not made up ({names}). Nothing "
+            "was changed. To see the sample class, use another copy of the course with a gradebook "
+            "of its own, or move class/ away."
         )
+
+
+def _known(db_url: str) -> set[str]:
+    """The students in the gradebook, wherever it is. It is only looked at: none is made by this."""
+    path = file_of(db_url)
+    if path is not None and not path.is_file():
+        return set()
+    engine = create_engine(db_url)
+    students = Student.__table__
+    try:
+        with engine.connect() as connection:
+            if not inspect(connection).has_table(students.name):
+                return set()
+            return set(connection.scalars(select(students.c.id)))
+    except SQLAlchemyError as error:
+        raise Refused(trouble(db_url, error)) from None
+    finally:
+        engine.dispose()
 
 
 def _notebooks(directory, name: str, every: list[str]) -> tuple[NotebookNode, NotebookNode]:

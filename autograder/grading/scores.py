@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from autograder.errors import Refused
 from autograder.grading.course import NOTEBOOK, course
+from autograder.grading.gradebook import file_of, trouble
 from autograder.grading.sanitise import KEY
 from autograder.report import number
 
@@ -49,8 +50,8 @@ def read(root: Path, assignment: str | None = None) -> list[Sheet]:
     """The scores of one assignment, or of all that somebody handed in. Raises Refused."""
     directory = course(root)
     url = directory.db_url
-    path = Path(url.removeprefix("sqlite:///"))
-    if url.startswith("sqlite:") and not path.is_file():
+    path = file_of(url)
+    if path is not None and not path.is_file():
         raise Refused(
             f"There is no gradebook at {path}: run `nbgrader generate_assignment NAME` and "
             "`nbgrader autograde NAME` first."
@@ -65,20 +66,10 @@ def read(root: Path, assignment: str | None = None) -> list[Sheet]:
                 )
             sheets = [_sheet(gradebook, directory, name) for name in sorted(names)]
     except SQLAlchemyError as error:
-        raise Refused(_trouble(url, error)) from None
+        raise Refused(trouble(url, error)) from None
     if assignment:
         return [sheet for sheet in sheets if sheet.assignment == assignment]
     return [sheet for sheet in sheets if sheet.rows]
-
-
-def _trouble(url: str, error: SQLAlchemyError) -> str:
-    said = str(getattr(error, "orig", None) or error).splitlines()[0]
-    if "locked" in said:
-        return (
-            f"The gradebook {url} is locked: another nbgrader, formgrader or backup is writing to it. "
-            "Nothing is lost; wait for it or end it, and try again."
-        )
-    return f"The gradebook {url} cannot be read ({said}). Keep the file, and restore a backup."
 
 
 def _sheet(gradebook: Gradebook, directory: CourseDirectory, name: str) -> Sheet:

@@ -241,6 +241,31 @@ def test_the_penalty_for_lateness_is_what_the_courses_plugin_says(own, again):
     assert late[2] > 0
 
 
+def test_another_late_policy_needs_no_grading_again(own, cluster):
+    files, before = graded_files(own), contents(sqlite(own))["amara-okafor", NAME]
+    with (own / "nbgrader_config.py").open("a") as file:
+        file.write("\nc.LatePolicy.penalty_method = 'percent'\n")
+    summary = grade(own, [NAME], scheduler=cluster)
+    assert summary.graded == []
+    assert summary.settled == [f"amara-okafor {NAME}", f"bruno-keller {NAME}"]
+    assert f"brought up to date: amara-okafor {NAME}, bruno" in summary.text()
+    after = contents(sqlite(own))["amara-okafor", NAME]
+    assert (before[4], after[4]) == (None, pytest.approx(0.2 * before[2]))  # 25 hours late
+    assert graded_files(own) == files
+    assert grade(own, [NAME], scheduler=cluster).settled == []
+
+
+def test_a_wrong_late_policy_is_told_in_one_line(own, monkeypatch, capsys):
+    with (own / "nbgrader_config.py").open("a") as file:
+        file.write("\nc.LatePolicy.percent_per_day = 900\n")
+    monkeypatch.chdir(own)
+    for command in ("grade", "scores", "export"):
+        assert cli.main([command]) == 2
+        said = capsys.readouterr().err
+        assert "The late policy in nbgrader_config.py is wrong" in said
+        assert len(said.splitlines()) == 1
+
+
 def test_what_else_is_handed_in_is_neither_copied_nor_followed(own, again):
     folder = submitted(own, "amara-okafor").parent
     (folder / "page.html").write_text("<script>")

@@ -158,30 +158,21 @@ def write(path: Path, text: str) -> None:
 def _read(root: Path, wanted: list[str] | None, partial: bool) -> tuple[Grades, list[str]]:
     directory, notes = courses.course(root), []
     sheets = scores.read(root)
+    if settled := [who for sheet in sheets for who in sheet.settled]:
+        notes.append(late.told(settled))
     try:
         with Gradebook(directory.db_url, directory.course_id) as gradebook:
-            if settled := late.settle(gradebook, courses.settings(root)):
-                notes.append(f"Late penalties brought up to date: {', '.join(settled)}.")
             known = sorted(assignment.name for assignment in gradebook.assignments)
             people = {student.id: _person(student) for student in gradebook.students}
-            penalties = {
-                (submission.student.id, name): float(submission.late_submission_penalty or 0)
-                for name in known
-                for submission in gradebook.assignment_submissions(name)
-            }
     except SQLAlchemyError as error:
         raise Refused(trouble(directory.db_url, error)) from None
-    if settled:
-        sheets = scores.read(root)
     if unknown := [name for name in wanted or () if name not in known]:
         raise Refused(
             f"The gradebook has no assignment {unknown[0]!r}. It has: {', '.join(known) or 'none'}."
         )
     sheets = [sheet for sheet in sheets if not wanted or sheet.assignment in wanted]
     marks = {
-        (row.student, sheet.assignment): _mark(
-            directory, sheet, row, penalties.get((row.student, sheet.assignment), 0.0), partial
-        )
+        (row.student, sheet.assignment): _mark(directory, sheet, row, partial)
         for sheet in sheets
         for row in sheet.rows
     }
@@ -200,15 +191,13 @@ def _person(student) -> Person:
     return Person(student.id, *((getattr(student, name) or "").strip() for name in fields))
 
 
-def _mark(
-    directory: CourseDirectory, sheet: scores.Sheet, row: scores.Row, penalty: float, partial: bool
-) -> Mark:
+def _mark(directory: CourseDirectory, sheet: scores.Sheet, row: scores.Row, partial: bool) -> Mark:
     # A note on the whole submission means that it was not graded to its end, or was refused.
     if not row.parts or ("" in row.notes and not _refused(directory, row.student, sheet)):
         return Mark(UNGRADED, notes=tuple(row.notes.values()))
     score = row.score if partial or not row.to_grade else None
     notes = tuple(f"{name}: {why}" if name else why for name, why in row.notes.items())
-    return Mark(WAITS if row.to_grade else GRADED, score, penalty, notes)
+    return Mark(WAITS if row.to_grade else GRADED, score, row.penalty, notes)
 
 
 def _refused(directory: CourseDirectory, student: str, sheet: scores.Sheet) -> bool:

@@ -22,7 +22,7 @@ from traitlets.config import Config
 
 from autograder.errors import Refused
 from autograder.grading import course as courses
-from autograder.grading import hidden, live, preflight, submission
+from autograder.grading import hidden, late, live, preflight, submission
 from autograder.grading.course import NOTEBOOK
 from autograder.grading.farm import farm, outcomes
 from autograder.grading.gradebook import file_of, trouble
@@ -37,12 +37,16 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class Summary:
-    """What became of the submissions, as "student assignment" or with a reason behind it."""
+    """What became of the submissions, as "student assignment" or with a reason behind it.
+
+    `settled` are those whose late penalty changed though they were not graded again.
+    """
 
     graded: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     flagged: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    settled: list[str] = field(default_factory=list)
 
     def text(self) -> str:
         lines = [
@@ -51,6 +55,8 @@ class Summary:
         ]
         lines += [f"  flagged: {line}" for line in self.flagged]
         lines += [f"  failed:  {line}" for line in self.failed]
+        if self.settled:
+            lines.append(late.told(self.settled))
         if self.failed:
             lines.append("Nothing was recorded for those that failed: run the same command again.")
         return "\n".join(lines)
@@ -98,6 +104,7 @@ def grade(
                             raise KeyboardInterrupt
                 finally:
                     progress.end()
+            summary.settled = record.settle()
     except SQLAlchemyError as error:
         said = f"{trouble(directory.db_url, error)} What was graded is kept."
         raise Refused(said) from error

@@ -13,16 +13,20 @@ With these, 14 minutes late cost nothing, 16 minutes 10 % of what was earned, a 
 """
 
 import math
+from collections.abc import Sequence
 
-from nbgrader.api import Gradebook, SubmittedNotebook
-from nbgrader.plugins import LateSubmissionPlugin
+from nbgrader.api import Grade, Gradebook, SubmittedAssignment
+from nbgrader.plugins import BasePlugin, LateSubmissionPlugin
 from nbgrader.preprocessors import AssignLatePenalties
+from sqlalchemy import func, select
+from sqlalchemy.orm import joinedload
 from traitlets import Enum, Float, TraitError, validate
 from traitlets.config import Config
 
 from autograder.errors import Refused
 
 DAY = 86_400
+LISTED = 5  # of those whose penalty changed
 
 
 class LatePolicy(LateSubmissionPlugin):
@@ -63,37 +67,60 @@ class LatePolicy(LateSubmissionPlugin):
         return min(earned, earned * percent / 100)  # rounding may not take more
 
 
-def settle(gradebook: Gradebook, config: Config) -> list[str]:
-    """Bring every penalty up to date; returns "student assignment" for those that changed.
+def policy_of(config: Config) -> BasePlugin:
+    """The course's policy: LatePolicy, or the plugin that nbgrader's settings name.
 
-    nbgrader works a penalty out while it grades by machine, from the points of that moment. Points
-    given by hand, an extension, or another policy come later; this takes them in, so that the
-    penalty is what it would be were all graded now. To settle twice is to settle once.
-    Raises Refused where the settings name a policy that does not exist, or a value that is none.
+    Raises Refused where they name one that does not exist, or a value that is none.
     """
     try:
         assign = AssignLatePenalties(config=config)
         assign.init_plugin()
     except (TraitError, ImportError) as error:
         raise Refused(f"The late policy in nbgrader_config.py is wrong: {error}") from None
-    policy = assign.plugin_inst.late_submission_penalty
-    changed = []
-    for name in sorted(assignment.name for assignment in gradebook.assignments):
-        for submission in gradebook.assignment_submissions(name):
-            student, late = submission.student.id, submission.total_seconds_late
-            if any([_set(notebook, policy, student, late) for notebook in submission.notebooks]):
-                changed.append(f"{student} {name}")
+    return assign.plugin_inst
+
+
+def penalty_due(policy: BasePlugin, submission: SubmittedAssignment, score: float) -> float | None:
+    """What a notebook with this score loses: never more than there is, None where nothing is due."""
+    # nbgrader fails on an extension where there is no due date to extend.
+    late = submission.total_seconds_late if submission.assignment.duedate else 0.0
+    penalty = policy.late_submission_penalty(submission.student_id, score, late) if late else None
+    return None if penalty is None else min(max(float(penalty), 0.0), score)
+
+
+def settle(gradebook: Gradebook, config: Config) -> list[str]:
+    """Bring every penalty up to date; returns "student assignment" for those that changed.
+
+    nbgrader works a penalty out while it grades by machine, from the points of that moment. Points
+    given by hand, an extension, or another policy come later; this takes them in, so that the
+    penalty is what it would be were all graded now. To settle twice is to settle once. However many
+    students there are, it asks the gradebook twice, and writes only what changes.
+    Raises Refused as `policy_of`.
+    """
+    policy, changed = policy_of(config), []
+    earned = dict(
+        gradebook.db.execute(
+            select(Grade.notebook_id, func.sum(Grade.score)).group_by(Grade.notebook_id)
+        ).all()
+    )
+    submissions = gradebook.db.scalars(
+        select(SubmittedAssignment).options(
+            joinedload(SubmittedAssignment.assignment), joinedload(SubmittedAssignment.notebooks)
+        )
+    )
+    for submission in submissions.unique():
+        name = f"{submission.student_id} {submission.assignment.name}"
+        for notebook in submission.notebooks:
+            due = penalty_due(policy, submission, float(earned.get(notebook.id, 0.0)))
+            before = notebook.late_submission_penalty
+            if not math.isclose(before or 0.0, due or 0.0, abs_tol=1e-9):
+                notebook.late_submission_penalty = due
+                changed.append(name)
     gradebook.db.commit()
-    return changed
+    return sorted(set(changed))
 
 
-def _set(notebook: SubmittedNotebook, policy, student: str, seconds_late: float) -> bool:
-    """Give a notebook the penalty that is due; whether that is another one than it had."""
-    score, penalty = float(notebook.score), None
-    if seconds_late > 0:
-        penalty = policy(student, score, seconds_late)
-    if penalty is not None:
-        penalty = min(max(float(penalty), 0.0), score)
-    before = notebook.late_submission_penalty
-    notebook.late_submission_penalty = penalty
-    return not math.isclose(before or 0.0, penalty or 0.0, abs_tol=1e-9)
+def told(changed: Sequence[str]) -> str:
+    """One line about penalties that were settled, for people."""
+    more = f" and {len(changed) - LISTED} others" if len(changed) > LISTED else ""
+    return f"Late penalties brought up to date: {', '.join(changed[:LISTED])}{more}."

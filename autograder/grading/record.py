@@ -17,10 +17,11 @@ from nbgrader.api import (
     SubmittedNotebook,
 )
 from nbgrader.coursedir import CourseDirectory
-from nbgrader.preprocessors import AssignLatePenalties, SaveAutoGrades
+from nbgrader.preprocessors import SaveAutoGrades
 from sqlalchemy import select
 from traitlets.config import Config
 
+from autograder.grading import late
 from autograder.grading.course import NOTEBOOK
 from autograder.grading.sanitise import KEY
 
@@ -45,8 +46,7 @@ class Recorder:
         self._gradebook = Gradebook(directory.db_url, directory.course_id)
         self._save = SaveAutoGrades(config=config)
         self._save.gradebook = self._gradebook
-        self._late = AssignLatePenalties(config=config)
-        self._late.init_plugin()
+        self._config, self._policy = config, late.policy_of(config)
         self._scores: dict[str, dict[str, dict[str, float | None]]] = {}
 
     def close(self) -> None:
@@ -92,6 +92,10 @@ class Recorder:
             return False
         return self._known(assignment).get(student) == scores
 
+    def settle(self) -> list[str]:
+        """Bring all late penalties up to date, also of those who were not graded again."""
+        return late.settle(self._gradebook, self._config)
+
     def _known(self, assignment: str) -> dict[str, dict[str, float | None]]:
         """The automatic score of every student for every cell, as the gradebook had them."""
         if assignment not in self._scores:
@@ -121,13 +125,8 @@ class Recorder:
     def _penalty(self, student: str, assignment: str) -> None:
         submission = self._gradebook.find_submission(assignment, student)
         found = self._gradebook.find_submission_notebook(NOTEBOOK, assignment, student)
-        found.late_submission_penalty = None
-        if submission.total_seconds_late > 0:
-            penalty = self._late.plugin_inst.late_submission_penalty(
-                student, found.score, submission.total_seconds_late
-            )
-            if penalty is not None:
-                found.late_submission_penalty = min(max(penalty, 0), found.score)
+        score = float(found.score)
+        found.late_submission_penalty = late.penalty_due(self._policy, submission, score)
         self._gradebook.db.commit()
 
     def _file(self, student: str, assignment: str, notebook: str, source: Path) -> None:

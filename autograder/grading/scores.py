@@ -4,11 +4,20 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nbgrader.api import Gradebook, MissingEntry, SubmittedAssignment
+from nbgrader.api import (
+    Assignment,
+    BaseCell,
+    Grade,
+    Gradebook,
+    SubmittedAssignment,
+    SubmittedNotebook,
+)
 from nbgrader.coursedir import CourseDirectory
+from sqlalchemy import case, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from autograder.errors import Refused
+from autograder.grading import late
 from autograder.grading.course import NOTEBOOK, course
 from autograder.grading.gradebook import file_of, trouble
 from autograder.grading.sanitise import KEY
@@ -17,23 +26,27 @@ from autograder.report import number
 
 @dataclass(frozen=True)
 class Row:
-    """One student's result. `parts` has the score of each graded cell, None where none is given yet;
-    `notes` says why exercises earned nothing."""
+    """One student's result. `score` is after the late penalty; `parts` has the score of each graded
+    cell, None where none is given yet; `notes` says why exercises earned nothing."""
 
     student: str
     score: float
     parts: dict[str, float | None]
     to_grade: tuple[str, ...] = ()
     notes: dict[str, str] = field(default_factory=dict)
+    penalty: float = 0.0
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """One assignment: the most that each graded cell is worth, in order, and the students' rows."""
+    """One assignment: the most that each graded cell is worth, in order, and the students' rows.
+
+    `settled` has "student assignment" for those whose late penalty changed just now."""
 
     assignment: str
     points: dict[str, float]
     rows: tuple[Row, ...]
+    settled: tuple[str, ...] = ()
 
 
 def table(root: Path, assignment: str | None = None) -> str:
@@ -47,7 +60,10 @@ def table(root: Path, assignment: str | None = None) -> str:
 
 
 def read(root: Path, assignment: str | None = None) -> list[Sheet]:
-    """The scores of one assignment, or of all that somebody handed in. Raises Refused."""
+    """The scores of one assignment, or of all that somebody handed in. Raises Refused.
+
+    Late penalties in the gradebook are brought up to date first.
+    """
     directory = course(root)
     url = directory.db_url
     path = file_of(url)
@@ -64,15 +80,17 @@ def read(root: Path, assignment: str | None = None) -> list[Sheet]:
                     f"The gradebook has no assignment {assignment!r}. "
                     f"It has: {', '.join(sorted(names)) or 'none'}."
                 )
-            sheets = [_sheet(gradebook, directory, name) for name in sorted(names)]
+            settled = late.settle(gradebook, directory.config)
+            chosen = [assignment] if assignment else sorted(names)
+            sheets = [_sheet(gradebook, directory, name, settled) for name in chosen]
     except SQLAlchemyError as error:
         raise Refused(trouble(url, error)) from None
-    if assignment:
-        return [sheet for sheet in sheets if sheet.assignment == assignment]
-    return [sheet for sheet in sheets if sheet.rows]
+    return [sheet for sheet in sheets if sheet.rows or assignment]
 
 
-def _sheet(gradebook: Gradebook, directory: CourseDirectory, name: str) -> Sheet:
+def _sheet(
+    gradebook: Gradebook, directory: CourseDirectory, name: str, settled: list[str]
+) -> Sheet:
     cells = [
         cell
         for notebook in gradebook.find_assignment(name).notebooks
@@ -85,34 +103,65 @@ def _sheet(gradebook: Gradebook, directory: CourseDirectory, name: str) -> Sheet
         for path in Path(directory.format_path(directory.submitted_directory, ".", ".")).glob("*")
         if (path / name).is_dir()
     }
+    penalties, grades = _penalties(gradebook, name), _grades(gradebook, name)
     rows = []
-    for student in sorted(
-        handed_in | {s.student.id for s in gradebook.assignment_submissions(name)}
-    ):
-        try:
-            submission = gradebook.find_submission(name, student)
-        except MissingEntry:
-            notes = _notes(directory, student, name) or {"": "not graded yet"}
-            rows.append(Row(student, 0.0, {}, notes=notes))
+    for student in sorted(handed_in | set(penalties)):
+        notes = _notes(directory, student, name)
+        if student in penalties:
+            rows.append(_row(student, grades.get(student, []), penalties[student], notes))
         else:
-            rows.append(_row(submission, directory, student))
-    return Sheet(name, {cell.name: float(cell.max_score) for cell in cells}, tuple(rows))
+            rows.append(Row(student, 0.0, {}, notes=notes or {"": "not graded yet"}))
+    points = {cell.name: float(cell.max_score) for cell in cells}
+    changed = tuple(who for who in settled if who.endswith(f" {name}"))
+    return Sheet(name, points, tuple(rows), changed)
 
 
-def _row(submission: SubmittedAssignment, directory: CourseDirectory, student: str) -> Row:
-    name = submission.assignment.name
-    grades = [grade for notebook in submission.notebooks for grade in notebook.grades]
-    # A grade that was never given has no score of its own; nbgrader counts it as 0.
-    parts = {
-        grade.name: None
-        if grade.auto_score is None and grade.manual_score is None
-        else float(grade.score)
-        for grade in grades
-    }
-    to_grade = tuple(grade.name for grade in grades if grade.needs_manual_grade)
-    total = float(submission.score) - float(submission.late_submission_penalty or 0)
-    notes = _notes(directory, student, name)
-    return Row(student, max(0.0, total), parts, to_grade, notes)
+def _penalties(gradebook: Gradebook, name: str) -> dict[str, float]:
+    """The late penalty of everybody whose submission the gradebook knows."""
+    found = gradebook.db.execute(
+        select(SubmittedAssignment.student_id, func.sum(SubmittedNotebook.late_submission_penalty))
+        .join(Assignment, SubmittedAssignment.assignment_id == Assignment.id)
+        .outerjoin(SubmittedNotebook, SubmittedNotebook.assignment_id == SubmittedAssignment.id)
+        .where(Assignment.name == name)
+        .group_by(SubmittedAssignment.student_id)
+    )
+    return {student: float(penalty or 0.0) for student, penalty in found}
+
+
+def _grades(gradebook: Gradebook, name: str) -> dict[str, list[tuple[str, float | None, bool]]]:
+    """The graded cells of every student: the name, the score, and whether it waits for somebody.
+
+    A grade that was never given has no score of its own; nbgrader counts it as 0.
+    """
+    found = gradebook.db.execute(
+        select(
+            SubmittedAssignment.student_id,
+            BaseCell.name,
+            case((func.coalesce(Grade.manual_score, Grade.auto_score).is_not(None), Grade.score)),
+            Grade.needs_manual_grade,
+        )
+        .join(Assignment, SubmittedAssignment.assignment_id == Assignment.id)
+        .join(SubmittedNotebook, SubmittedNotebook.assignment_id == SubmittedAssignment.id)
+        .join(Grade, Grade.notebook_id == SubmittedNotebook.id)
+        .join(BaseCell, Grade.cell_id == BaseCell.id)
+        .where(Assignment.name == name)
+    )
+    grades: dict[str, list[tuple[str, float | None, bool]]] = {}
+    for student, *grade in found:
+        grades.setdefault(student, []).append(tuple(grade))
+    return grades
+
+
+def _row(
+    student: str,
+    grades: list[tuple[str, float | None, bool]],
+    penalty: float,
+    notes: dict[str, str],
+) -> Row:
+    parts = {cell: None if score is None else float(score) for cell, score, _ in grades}
+    to_grade = tuple(cell for cell, _, waits in grades if waits)
+    total = sum(score or 0.0 for _, score, _ in grades)
+    return Row(student, max(0.0, total - penalty), parts, to_grade, notes, penalty)
 
 
 def _notes(directory: CourseDirectory, student: str, name: str) -> dict[str, str]:
@@ -162,6 +211,8 @@ def _show(sheet: Sheet) -> str:
         cells = "".join(f"{_cell(row, name):>5}" for name in sheet.points)
         lines.append(f"  {row.student:<{width}}  {number(row.score):>5}{cells}")
         lines += [f"      {line}" for line in _remarks(row, sheet.points)]
+    if sheet.settled:
+        lines += ["", f"  {late.told(sheet.settled)}"]
     if any(row.to_grade for row in sheet.rows):
         lines += ["", "  ?  waits to be graded by hand: `make formgrader`"]
     return "\n".join(lines)

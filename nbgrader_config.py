@@ -35,9 +35,12 @@ c.CourseDirectory.db_url = os.environ.get(
 c.GenerateAssignment.force = True
 
 # An assignment is one notebook. Modules that lie beside it would be imported instead of NumPy's or
-# the autograder's own, so they are not copied to where submissions are run.
+# the autograder's own, and pages would run in the browser of whoever opens them, with all that a
+# grader may do: neither is copied. The first line is nbgrader's default.
 c.CourseDirectory.ignore = [
-    ".ipynb_checkpoints", "__pycache__", "feedback", "*.py", "*.pyc", "*.pyd", "*.so", "*.dll",
+    ".ipynb_checkpoints", "*.pyc", "__pycache__", "feedback",
+    "*.py", "*.pyd", "*.so", "*.dll",
+    "*.html", "*.htm", "*.xhtml", "*.xht", "*.mhtml", "*.mht", "*.xml", "*.svg",
 ]  # fmt: skip
 
 # A submission's text is put into a fresh copy of the assignment, executed in a kernel that only

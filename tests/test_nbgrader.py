@@ -3,12 +3,14 @@
 import csv
 import fcntl
 import json
+import logging
 import os
 import re
 import shutil
 import sqlite3
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import nbformat
@@ -18,6 +20,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from nbgrader.api import Gradebook
 from nbgrader.converters import Autograde
 from nbgrader.converters.base import NbGraderException
+from nbgrader.coursedir import CourseDirectory
 from sqlalchemy.exc import OperationalError
 from traitlets.config.loader import PyFileConfigLoader
 
@@ -29,6 +32,7 @@ from autograder.grading import (
     course,
     hidden,
     live,
+    preflight,
     sample_class,
     scores,
     submission,
@@ -36,7 +40,7 @@ from autograder.grading import (
 )
 from autograder.grading import gradebook as patient
 from autograder.grading.judging import Judge
-from autograder.grading.sanitise import as_released, harmless, rebuild
+from autograder.grading.sanitise import KEY, as_released, harmless, rebuild
 from autograder.grading.submission import Cell, NoNotebook
 from autograder.verdict import judge
 
@@ -185,6 +189,44 @@ ODD = {
 }
 
 
+TIME = "2026-01-02 13:00:00 UTC"
+# What stands in timestamp.txt, of students whose answers are right.
+STAMPS = {
+    "stamp-words": b"yesterday, honestly",
+    "stamp-bytes": b"\xff\xfe\x00",
+    "stamp-empty": b"",
+    "stamp-digits": b"9" * 400,
+    "stamp-huge": TIME.encode() + b" " * 100_000 + b"x",
+    "stamp-zone": b"2026-01-02 13:00:00 /proc/self/mem",
+    "stamp-link": None,
+    "stamp-folder": None,
+}
+PAGES = ("page.html", "PAGE.HTML", "picture.svg", "more/page.htm", "a[1]/page.html", "secret")
+KEPT = ("data.csv", "more/picture.png")
+
+
+def beside(root, student):
+    return root / "class" / "submitted" / student / NAME
+
+
+def hand_in_odd_things(root):
+    """Bad times, pages that run in a browser, and links, beside notebooks with right answers."""
+    (root / "secret").write_text(TIME)
+    for student, content in STAMPS.items():
+        hand_in(root, student, answers(RIGHT))
+        if content is not None:
+            (beside(root, student) / "timestamp.txt").write_bytes(content)
+    (beside(root, "stamp-link") / "timestamp.txt").symlink_to(root / "secret")
+    (beside(root, "stamp-folder") / "timestamp.txt").mkdir()
+    (beside(root, "stamp-folder") / "timestamp.txt" / "x").touch()
+    hand_in(root, "odd-files", answers(RIGHT))
+    for name in (*PAGES[:-1], *KEPT, "timestamp.txt"):
+        path = beside(root, "odd-files") / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(TIME)
+    (beside(root, "odd-files") / "secret").symlink_to(root / "secret")
+
+
 @pytest.fixture(scope="module")
 def graded(tmp_path_factory):
     """The small course with its class graded, feedback made and scores exported: by commands."""
@@ -192,7 +234,8 @@ def graded(tmp_path_factory):
     sample_class.make(root, [NAME])
     for student, edits in {**FORGERS, **ODD}.items():
         hand_in(root, student, *edits)
-    nbgrader(root, "autograde", NAME)
+    hand_in_odd_things(root)
+    (root / "said").write_text(nbgrader(root, "autograde", NAME))
     nbgrader(root, "generate_feedback", NAME)
     nbgrader(root, "export", f"--to={root / 'class' / 'grades.csv'}")
     return root
@@ -390,6 +433,51 @@ def test_no_link_of_a_student_runs_in_the_graders_browser(text):
 def test_ordinary_markdown_stays_what_it_is():
     text = "[a](https://b.c/d:e) ![f](attachment:f.png) [g](#h) [i]: x > y, $a < b$, `t[1:2]`, h[0]: the first. So: yes"
     assert harmless(text) == text
+
+
+# What lies beside a notebook
+
+
+@pytest.mark.parametrize("student", STAMPS)
+def test_a_bad_time_costs_nothing_and_is_told(graded, student):
+    assert score_of(graded, student, FIRST) == full(FIRST)
+    with gradebook(graded) as book:
+        assert book.find_submission(NAME, student).timestamp is None
+    place = Path("class") / "submitted" / student / NAME / "timestamp.txt"
+    said = (graded / "said").read_text()
+    assert re.search(f"WARNING.*{place} holds no time: graded without one", said)
+    there = graded / "class" / "autograded" / student / NAME
+    assert [path.name for path in there.iterdir()] == ["exercises.ipynb"]
+
+
+def test_pages_and_links_are_left_where_they_are(graded):
+    for step in ("autograded", "feedback"):
+        there = graded / "class" / step / "odd-files" / NAME
+        found = {str(path.relative_to(there)) for path in there.rglob("*") if path.is_file()}
+        written = "exercises.ipynb" if step == "autograded" else "exercises.html"
+        assert found == {written, "timestamp.txt", *KEPT}
+    with gradebook(graded) as book:
+        assert book.find_submission(NAME, "odd-files").timestamp is not None
+
+
+def test_the_course_ignores_what_nbgrader_ignores_and_pages(root):
+    ignored = course.course(root).ignore
+    assert {*CourseDirectory().ignore, "*.html", "*.htm", "*.xhtml", "*.svg"} <= {*ignored}
+
+
+def test_what_is_left_in_one_grading_is_not_left_in_the_next(tmp_path):
+    shutil.copy(ROOT / "nbgrader_config.py", tmp_path)
+    directory, folder = course.course(tmp_path), beside(tmp_path, "anna")
+    folder.mkdir(parents=True)
+    (folder / "timestamp.txt").write_text("yesterday")
+    before = list(directory.ignore)
+    preflight.begin(directory, NAME, KEY, logging.getLogger("quiet"))
+    assert directory.ignore == [*before, str(folder / "timestamp.txt")]
+    assert directory.get_existing_timestamp(str(folder)) is None
+    (folder / "timestamp.txt").write_text(TIME)
+    preflight.begin(directory, NAME, KEY, logging.getLogger("quiet"))
+    assert directory.ignore == before
+    assert directory.get_existing_timestamp(str(folder)) == datetime(2026, 1, 2, 13)
 
 
 # Grading again

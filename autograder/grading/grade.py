@@ -27,8 +27,9 @@ from autograder.grading.course import NOTEBOOK
 from autograder.grading.farm import farm, outcomes
 from autograder.grading.gradebook import file_of, trouble
 from autograder.grading.job import Job, exercises_of, fingerprint, settings_of, version
-from autograder.grading.record import MARK, Recorder, read_stamp, stamp_of
+from autograder.grading.record import MARK, Recorder
 from autograder.grading.sanitise import KEY, as_released, rebuild, refuse
+from autograder.grading.stamp import read_stamp, without_time
 
 SELDOM = 10  # seconds between two lines of progress where nobody watches a terminal
 
@@ -245,7 +246,7 @@ class _Class:
                     there = f"there is {others[0]!r}: rename it" if others else "nothing to grade"
                     summary.flagged.append(f"{name}: no {NOTEBOOK}.ipynb; {there}")
                     continue
-                if os.path.lexists(folder / "timestamp.txt") and stamp_of(folder) is None:
+                if without_time(folder):
                     summary.flagged.append(f"{name}: timestamp.txt holds no time; not counted late")
                 job, mark = self.job(student, assignment)
                 if why := nbformat.reads(job.notebook, 4).metadata.get(KEY, {}).get("refused"):

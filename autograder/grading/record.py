@@ -1,9 +1,7 @@
 """What a graded notebook means for the gradebook: written as `nbgrader autograde` writes it."""
 
-import datetime
 import logging
 import os
-import stat
 from pathlib import Path
 
 import nbformat
@@ -24,10 +22,9 @@ from traitlets.config import Config
 from autograder.grading import late
 from autograder.grading.course import NOTEBOOK
 from autograder.grading.sanitise import KEY
+from autograder.grading.stamp import STAMP, read_stamp, stamp_of
 
 MARK = "fingerprint"  # in the metadata of a graded notebook: from what it was made
-STAMP = "timestamp.txt"  # nbgrader's: when a submission was handed in
-MAX_STAMP = 1_000  # bytes
 
 _log = logging.getLogger(__name__)
 
@@ -140,27 +137,6 @@ class Recorder:
         # nbgrader leaves them like this, too.
         mode = 0o664 if self._directory.groupshared else 0o444
         _replace(folder / f"{NOTEBOOK}.ipynb", notebook, mode)
-
-
-def read_stamp(folder: Path) -> str:
-    """The text that says when a submission was handed in; "" where none can be read."""
-    path = folder / STAMP
-    try:
-        status = path.lstat()
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_STAMP:
-            return ""
-        return path.read_text(encoding="utf-8").strip()
-    except (OSError, ValueError):
-        return ""
-
-
-def stamp_of(folder: Path) -> datetime.datetime | None:
-    """When a submission was handed in, in UTC; None where it does not say so, or not in a time."""
-    text = read_stamp(folder)
-    try:
-        return utils.parse_utc(text) if text else None
-    except (ValueError, OverflowError, TypeError):
-        return None
 
 
 def _replace(path: Path, text: str, mode: int = 0o644) -> None:

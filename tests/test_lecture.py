@@ -1,4 +1,4 @@
-"""The report on the class's mistakes, from reports that the judge itself wrote."""
+"""The report on the class's mistakes, from what the judge leaves in graded notebooks."""
 
 import json
 import xml.etree.ElementTree as ElementTree
@@ -30,22 +30,25 @@ def told_by(mistake):
 
 
 MISTAKE, ANOTHER = [m.name for m in EXERCISE.mistakes if told_by(m.name).diagnosis == (m.name,)][:2]
+LOST = next(m.name for m in EXERCISE.mistakes if told_by(m.name).score == 0)
 RIGHT = judged(live.reference_of(EXERCISE))
 BLANK = nothing_to_judge(
     EXERCISE, f"`{FIRST}` is not written yet: it raises NotImplementedError. X."
 )
 
 
-def result(root, student, verdict, score=None):
-    """The student's graded notebook and grade for FIRST, as the judge leaves them."""
-    score = verdict.score if score is None else score
+def result(root, student, verdict, **found):
+    """The student's graded notebook and grade for FIRST, as the judge leaves them but for `found`."""
     reasons = {} if verdict.score else {FIRST: reason(verdict)}
-    graded(root, student, {f"{FIRST}-check": score}, metadata={"reasons": reasons})
+    diagnoses = {FIRST: verdict.diagnosis[0]} if verdict.diagnosis else {}
+    found = {"reasons": reasons, "diagnoses": diagnoses} | found
+    found = {name: value for name, value in found.items() if value is not None}
+    graded(root, student, {f"{FIRST}-check": verdict.score}, metadata=found)
     shown = {"text/plain": report.as_text(verdict)}
     test = marks(f"{FIRST}-check", locked=True, grade=True, points=POINTS_OF_FIRST)
     cell = new_code_cell(f'check("{FIRST}", {FIRST})', metadata=test)
     cell.outputs = [new_output("display_data", data=shown)]
-    done = new_notebook(cells=[cell], metadata={"autograder": {"reasons": reasons}})
+    done = new_notebook(cells=[cell], metadata={"autograder": found})
     path = root / "class" / "autograded" / student / NAME / "exercises.ipynb"
     path.write_text(json.dumps(done), encoding="utf-8")
 
@@ -81,20 +84,21 @@ def test_known_mistakes_are_counted_most_frequent_first(room):
     assert dict(tally_of(room).reasons) == {"not written yet": 1}
 
 
-@pytest.mark.parametrize("name", [mistake.name for mistake in EXERCISE.mistakes])
-def test_every_mistake_that_the_judge_names_is_read_from_its_report(name):
-    verdict = told_by(name)
-    found = lecture.named_mistake(EXERCISE, report.as_text(verdict))
-    assert found == "".join(verdict.diagnosis)
+def test_a_mistake_counts_where_the_judge_kept_it_and_not_where_a_report_says_it(tmp_path):
+    root = new_class(tmp_path)
+    result(root, "anna", told_by(MISTAKE), diagnoses={})
+    assert tally_of(root).known() == []
 
 
-def test_a_student_cannot_put_a_mistake_into_the_report():
-    said = report.explanation(told_by(MISTAKE))[0]
-
-    def forger(*_):
-        raise ValueError(f"x\n\n{said}")
-
-    assert lecture.named_mistake(EXERCISE, report.as_text(judged(forger))) == ""
+def test_without_a_name_that_is_known_now_the_reason_counts(tmp_path):
+    root = new_class(tmp_path)
+    result(root, "anna", told_by(MISTAKE), diagnoses=None)  # graded before names were kept
+    result(root, "ben", told_by(LOST), diagnoses=None)
+    result(root, "cleo", told_by(LOST), diagnoses={FIRST: "a_name_of_a_former_year"})
+    tally = tally_of(root)
+    assert (tally.partial, tally.none, tally.known()) == (1, 2, [])
+    assert dict(tally.reasons) == {reason(told_by(LOST)): 2}
+    assert tally.missed
 
 
 def test_points_given_by_hand_count_as_they_stand(room, tmp_path):

@@ -163,6 +163,14 @@ def has_another_schema_and_kernel(notebook):
     notebook["metadata"]["kernelspec"] = {"name": "none", "display_name": "R", "language": "r"}
 
 
+def claims_to_be_judged(notebook):
+    mistake = find(SECOND).mistakes[0].name
+    claim = {"reasons": {}, "diagnoses": {FIRST: "x", SECOND: mistake}, "fingerprint": "0" * 64}
+    notebook["metadata"]["autograder"] = claim
+    for cell in notebook["cells"]:
+        cell["metadata"]["autograder"] = claim
+
+
 def lost_its_cells(notebook):
     plain = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
     notebook["cells"] = [plain | {"source": RIGHT}]
@@ -184,6 +192,7 @@ FORGERS = {
 }
 ODD = {
     "odd-schema": [answers(RIGHT), has_another_schema_and_kernel],
+    "odd-metadata": [answers(RIGHT), claims_to_be_judged],
     "odd-cells": [lost_its_cells],
     "odd-shadow": [answers(f"{RIGHT}\ncheck = None")],
 }
@@ -332,6 +341,7 @@ def test_known_mistakes_earn_what_check_says_and_are_named(graded, student):
         for mistake in said.diagnosis:
             words = find(name).mistake(mistake).says
             assert words.split()[0] in report_of(graded, student, name)
+            assert notebook.metadata[KEY]["diagnoses"][name] == mistake
 
 
 def test_some_of_the_sample_class_make_a_mistake_that_is_known(graded):
@@ -347,6 +357,12 @@ def test_torn_notebooks_with_right_answers_earn_all_points(graded):
 @pytest.mark.parametrize("student", ODD)
 def test_what_surrounds_a_right_answer_does_not_matter(graded, student):
     assert score_of(graded, student, FIRST) == full(FIRST)
+
+
+def test_what_the_judge_keeps_is_never_what_a_student_wrote_there(graded):
+    notebook = graded_notebook(graded, "odd-metadata")
+    assert notebook.metadata[KEY] == {"reasons": {SECOND: "not written yet"}, "diagnoses": {}}
+    assert not [cell for cell in notebook.cells if KEY in cell.metadata]
 
 
 @pytest.mark.parametrize("student", FORGERS)
@@ -913,6 +929,18 @@ def test_the_last_answer_counts_and_other_outputs_do_not(judging):
         new_output("execute_result", data={"text/plain": "900"}),
     ]
     assert judged(judging, outputs)[0] == full(FIRST)
+
+
+@pytest.mark.parametrize("name", ["", *(mistake.name for mistake in find(FIRST).mistakes)])
+def test_the_judge_keeps_the_name_of_a_known_mistake_and_no_other_word(name, judging):
+    exercise = find(FIRST)
+    function = live.mistake_functions(exercise)[name] if name else live.reference_of(exercise)
+    cases = [*live.expected(FIRST).cases, *live.expected(FIRST, int(SEED)).cases]
+    cell = exercise_cells(FIRST)[2]
+    text = ask(exercise, function, cases).to_json()
+    cell.outputs = [new_output("display_data", data={MIME: text})]
+    notebook, _ = judging.preprocess(new_notebook(cells=[cell]), {})
+    assert notebook.metadata[KEY]["diagnoses"] == ({FIRST: name} if name else {})
 
 
 @pytest.mark.parametrize(

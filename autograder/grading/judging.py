@@ -23,7 +23,8 @@ TIMES_OUT = (TOO_SLOW, "KeyboardInterrupt")
 class Judge(NbGraderPreprocessor):
     """Judges the answers of every test cell. Nothing that a submission holds can make it raise.
 
-    It keeps in the notebook's metadata, for the table of scores, one line for each lost exercise.
+    It keeps in the notebook's metadata, for the table of scores, one line for each lost exercise, and
+    for the report on the class the name of the known mistake, where there is one.
     """
 
     seed = Integer(help="From it come the hidden cases; by default the course's.")
@@ -36,6 +37,7 @@ class Judge(NbGraderPreprocessor):
         """The notebook with verdicts in it. Raises UnknownExercise for a wrong source notebook."""
         found = nb.metadata.get(KEY, {})
         reasons: dict[str, str] = {}
+        diagnoses: dict[str, str] = {}
         for cell in nb.cells:
             name = exercise_of(cell)
             if not name:
@@ -50,7 +52,9 @@ class Judge(NbGraderPreprocessor):
             _show(cell, verdict)
             if not verdict.score:
                 reasons[name] = _writable(reason(verdict))
-        nb.metadata[KEY] = {**found, "reasons": reasons}
+            if verdict.diagnosis:
+                diagnoses[name] = verdict.diagnosis[0]
+        nb.metadata[KEY] = {**found, "reasons": reasons, "diagnoses": diagnoses}
         return nb, resources
 
     def _judge(

@@ -1,7 +1,7 @@
 """Which mistakes the class made, exercise by exercise, so that the next lecture can be about them.
 
-Points come from the gradebook; what went wrong comes from the reports that the judge wrote into the
-graded notebooks, where a known mistake is named only if the answer equals it in every case.
+Points come from the gradebook; what went wrong comes from what the judge left in the graded
+notebooks, where a known mistake is named only if the answer equals it in every case.
 """
 
 import re
@@ -14,7 +14,6 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.coursedir import CourseDirectory
 
-from autograder import report as reports
 from autograder.errors import Refused
 from autograder.exercise import Exercise, Mistake, UnknownExercise
 from autograder.exercise import find as find_exercise
@@ -22,7 +21,6 @@ from autograder.grading import course as courses
 from autograder.grading import scores
 from autograder.grading.course import NOTEBOOK, exercise_of
 from autograder.grading.sanitise import KEY
-from autograder.verdict import Verdict
 
 LISTED = 3  # of other reasons, and of parts that were missed
 WIDTH = 88
@@ -97,7 +95,7 @@ def _lecture(directory: CourseDirectory, sheet: scores.Sheet) -> Lecture:
                 continue
             if exercise is not None:
                 tally = tallies.setdefault(name, Tally(exercise))
-                _count(tally, cell, sheet, row, notebook.metadata[KEY]["reasons"].get(name, ""))
+                _count(tally, cell, sheet, row, notebook.metadata[KEY])
     return Lecture(sheet.assignment, graded, refused, waiting, tuple(tallies.values()))
 
 
@@ -112,11 +110,11 @@ def _graded(directory: CourseDirectory, student: str, assignment: str) -> Notebo
 
 
 def _count(
-    tally: Tally, cell: NotebookNode, sheet: scores.Sheet, row: scores.Row, reason: str
+    tally: Tally, cell: NotebookNode, sheet: scores.Sheet, row: scores.Row, found: NotebookNode
 ) -> None:
-    grade_id = cell.metadata["nbgrader"]["grade_id"]
+    """Add a student's exercise; found: what the judge left in the notebook's metadata."""
+    name, grade_id = tally.exercise.name, cell.metadata["nbgrader"]["grade_id"]
     score, points = row.parts.get(grade_id) or 0.0, sheet.points.get(grade_id, 0.0)
-    text = _text(cell)
     if score >= points:
         tally.full += 1
         return
@@ -124,12 +122,13 @@ def _count(
         tally.partial += 1
     else:
         tally.none += 1
-    if mistake := named_mistake(tally.exercise, text):
+    mistake = found.get("diagnoses", {}).get(name)  # an older notebook has none
+    if mistake in {known.name for known in tally.exercise.mistakes}:
         tally.mistakes[mistake] += 1
     elif score > 0:
-        tally.missed.update(_missed(tally.exercise, text))
+        tally.missed.update(_missed(tally.exercise, _text(cell)))
     else:
-        tally.reasons[reason or "points taken away by hand"] += 1
+        tally.reasons[found["reasons"].get(name) or "points taken away by hand"] += 1
 
 
 def _text(cell: NotebookNode) -> str:
@@ -137,20 +136,6 @@ def _text(cell: NotebookNode) -> str:
     first = cell.outputs[0] if cell.get("outputs") else {}
     text = first.get("data", {}).get("text/plain", "")
     return text if isinstance(text, str) else ""
-
-
-def named_mistake(exercise: Exercise, text: str) -> str:
-    """The known mistake that a report names, or "".
-
-    What the judge says of one is a paragraph of its own, the first; all that a student can bring
-    into a report, such as the message of an exception, stands behind it.
-    """
-    paragraphs = [" ".join(part.split()) for part in text.split("\n\n")]
-    for mistake in exercise.mistakes:
-        said = reports.explanation(Verdict(exercise, (), (), (mistake.name,)))[0]
-        if paragraphs[1:2] == [" ".join(said.split())]:
-            return mistake.name
-    return ""
 
 
 def _missed(exercise: Exercise, text: str) -> list[str]:

@@ -1,5 +1,6 @@
 """`autograder grade`: a class at once, resumable, one bad submission never in another one's way."""
 
+import copy
 import difflib
 import logging
 import os
@@ -9,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TextIO
 
@@ -94,7 +95,7 @@ def grade(
                     class_.prepare()
                     few = min(workers or CPU_COUNT, len(todo))
                     client = stack.enter_context(farm(few))
-                jobs = (class_.job(*submitted)[0] for submitted in todo)
+                jobs = (class_.job(*submitted, summary)[0] for submitted in todo)
                 interrupted = stack.enter_context(_interrupts())
                 progress = Progress(len(todo))
                 try:
@@ -196,8 +197,8 @@ class _Class:
         self._templates = {name: self._template(name) for name in assignments}
         self._settings = settings_of(config)
 
-    def _template(self, assignment: str) -> tuple[str, str]:
-        """The assignment's notebook as JSON, and the version of the code that grades it."""
+    def _template(self, assignment: str) -> tuple[nbformat.NotebookNode, str]:
+        """The assignment's notebook, and the version of the code that grades it."""
         try:
             nb = as_released(self._directory, assignment, NOTEBOOK, self._config)
         except MissingEntry:
@@ -207,7 +208,7 @@ class _Class:
             ) from None
         except RuntimeError as error:
             raise Refused(str(error)) from None
-        return nbformat.writes(nb), version(exercises_of(nb))
+        return nb, version(exercises_of(nb))
 
     def only(self, students: list[str] | None) -> None:
         """Leave out all others. Raises Refused where one of them handed in nothing."""
@@ -233,8 +234,8 @@ class _Class:
 
     def prepare(self) -> None:
         """Compute what is expected, before there are threads."""
-        for text, _ in self._templates.values():
-            live.prepare(exercises_of(nbformat.reads(text, as_version=4)), self._seed)
+        for template, _ in self._templates.values():
+            live.prepare(exercises_of(template), self._seed)
 
     def to_do(self, record: Recorder, force: bool, summary: Summary) -> Iterator[tuple[str, str]]:
         """Who must be graded in what; all others, and all that is odd, into the summary."""
@@ -248,30 +249,30 @@ class _Class:
                     continue
                 if without_time(folder):
                     summary.flagged.append(f"{name}: timestamp.txt holds no time; not counted late")
-                job, mark = self.job(student, assignment)
-                if why := nbformat.reads(job.notebook, 4).metadata.get(KEY, {}).get("refused"):
-                    summary.flagged.append(f"{name}: {why}")
-                if not force and record.holds(student, assignment, mark):
-                    summary.unchanged.append(name)
-                else:
-                    yield student, assignment
+                if not force and record.graded(student, assignment):
+                    seen = Summary()
+                    if record.holds(student, assignment, self.job(student, assignment, seen)[1]):
+                        summary.flagged += seen.flagged
+                        summary.unchanged.append(name)
+                        continue
+                yield student, assignment
 
-    def job(self, student: str, assignment: str) -> tuple[Job, str]:
-        """What is to be done for a submission as it lies there now, and the mark of just that."""
+    def job(self, student: str, assignment: str, summary: Summary) -> tuple[Job, str]:
+        """What is to be done for a submission as it lies there now, and the mark of just that.
+
+        What is odd about it goes into the summary.
+        """
         folder = self._folders[assignment][student]
-        text, code = self._templates[assignment]
-        template = nbformat.reads(text, as_version=4)
+        template, code = self._templates[assignment]
         try:
-            nb = rebuild(template, submission.read(folder / f"{NOTEBOOK}.ipynb"))
+            nb = rebuild(copy.deepcopy(template), submission.read(folder / f"{NOTEBOOK}.ipynb"))
         except submission.NoNotebook as error:
-            nb = refuse(template, str(error))
-        job = self._as_job(student, assignment, nb, code)
+            nb = refuse(copy.deepcopy(template), str(error))
+            summary.flagged.append(f"{student} {assignment}: {error}")
+        job = Job(student, assignment, nbformat.writes(nb), self._seed, self._settings, code)
         mark = fingerprint(job, read_stamp(folder))
         nb.metadata.setdefault(KEY, {})[MARK] = mark
-        return self._as_job(student, assignment, nb, code), mark
-
-    def _as_job(self, student: str, assignment: str, nb: nbformat.NotebookNode, code: str) -> Job:
-        return Job(student, assignment, nbformat.writes(nb), self._seed, self._settings, code)
+        return replace(job, notebook=nbformat.writes(nb)), mark
 
 
 class Progress:

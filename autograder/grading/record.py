@@ -2,6 +2,8 @@
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -57,18 +59,37 @@ class Recorder:
 
     def __call__(self, student: str, assignment: str, notebook: str) -> None:
         """Record a judged notebook, given as JSON."""
+        source = self._folder(self._directory.submitted_directory, student, assignment)
         try:
-            self._gradebook.update_or_create_student(student)
-            source = self._folder(self._directory.submitted_directory, student, assignment)
-            stamp = stamp_of(source)
-            stamped = {"timestamp": stamp} if stamp else {}
-            self._gradebook.update_or_create_submission(assignment, student, **stamped)
-            self._grades(student, assignment, nbformat.reads(notebook, as_version=4))
-            self._penalty(student, assignment)
+            with self._at_once():
+                self._gradebook.update_or_create_student(student)
+                stamp = stamp_of(source)
+                stamped = {"timestamp": stamp} if stamp else {}
+                self._gradebook.update_or_create_submission(assignment, student, **stamped)
+                self._grades(student, assignment, nbformat.reads(notebook, as_version=4))
+                self._penalty(student, assignment)
         except BaseException:
             self._gradebook.db.rollback()
             raise
         self._file(student, assignment, notebook, source)
+
+    @contextmanager
+    def _at_once(self) -> Iterator[None]:
+        """What nbgrader commits step by step is committed in the end: all of it, or nothing."""
+        session = self._gradebook.db
+        commit, session.commit = session.commit, session.flush
+        try:
+            yield
+        finally:
+            session.commit = commit
+        session.commit()
+
+    def graded(self, student: str, assignment: str) -> bool:
+        """Whether there is a graded notebook, from whatever it was made."""
+        return (
+            self._folder(self._directory.autograded_directory, student, assignment)
+            / f"{NOTEBOOK}.ipynb"
+        ).exists()
 
     def holds(self, student: str, assignment: str, mark: str) -> bool:
         """Whether it is graded from just this, and the gradebook has the scores that it got.
@@ -120,11 +141,11 @@ class Recorder:
             save.preprocess_cell(cell, {}, index)
 
     def _penalty(self, student: str, assignment: str) -> None:
+        self._gradebook.db.expire_all()  # sums are the database's
         submission = self._gradebook.find_submission(assignment, student)
         found = self._gradebook.find_submission_notebook(NOTEBOOK, assignment, student)
         score = float(found.score)
         found.late_submission_penalty = late.penalty_due(self._policy, submission, score)
-        self._gradebook.db.commit()
 
     def _file(self, student: str, assignment: str, notebook: str, source: Path) -> None:
         folder = self._folder(self._directory.autograded_directory, student, assignment)

@@ -63,6 +63,8 @@ def farm(workers: int | None = None, scheduler: str | None = None) -> Iterator[C
         "distributed.admin.large-graph-warning-threshold": "1GB",
         "distributed.scheduler.http.routes": [],  # nothing is served to browsers
         "distributed.worker.http.routes": [],
+        "distributed.worker.profile.enabled": False,  # looks at all threads, a hundred times a second
+        "distributed.admin.tick.interval": "1s",
     }
     with dask.config.set(settings):
         if scheduler:

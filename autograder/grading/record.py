@@ -24,7 +24,7 @@ from traitlets.config import Config
 from autograder.grading import late
 from autograder.grading.course import NOTEBOOK
 from autograder.grading.sanitise import KEY
-from autograder.grading.stamp import STAMP, read_stamp, stamp_of
+from autograder.grading.stamp import SECRET, STAMP, read_secret, read_stamp, stamp_of
 
 MARK = "fingerprint"  # in the metadata of a graded notebook: from what it was made
 
@@ -36,7 +36,7 @@ class Recorder:
 
     The gradebook comes first and the file last, whole or not at all: a notebook that lies in
     `autograded` is one whose grades are in the gradebook. To record twice is to record once.
-    Besides the notebook only the time of handing in is put there: what else a student hands in is
+    Besides the notebook only what the exchange needs is put there: what else a student hands in is
     neither executed nor shown.
     """
 
@@ -150,11 +150,12 @@ class Recorder:
     def _file(self, student: str, assignment: str, notebook: str, source: Path) -> None:
         folder = self._folder(self._directory.autograded_directory, student, assignment)
         folder.mkdir(parents=True, exist_ok=True)
-        stamp = read_stamp(source)
-        if stamp and stamp_of(source):
-            _replace(folder / STAMP, stamp)
-        else:
-            (folder / STAMP).unlink(missing_ok=True)
+        stamp = read_stamp(source) if stamp_of(source) else ""
+        for name, text in ((STAMP, stamp), (SECRET, read_secret(source))):
+            if text:
+                _replace(folder / name, text)
+            else:
+                (folder / name).unlink(missing_ok=True)
         # nbgrader leaves them like this, too.
         mode = 0o664 if self._directory.groupshared else 0o444
         _replace(folder / f"{NOTEBOOK}.ipynb", notebook, mode)

@@ -1,4 +1,4 @@
-"""When a submission was handed in: nbgrader's `timestamp.txt`, which students can write, read with care."""
+"""What nbgrader's exchange puts beside a submission, read with care: students can write it, too."""
 
 import datetime
 import os
@@ -7,16 +7,25 @@ from pathlib import Path
 
 from nbgrader import utils
 
-STAMP = "timestamp.txt"
-MAX_STAMP = 1_000  # bytes
+STAMP = "timestamp.txt"  # when it was handed in
+SECRET = "submission_secret.txt"  # by it the exchange returns feedback to its student alone
+MOST = 1_000  # bytes
 
 
 def read_stamp(folder: Path) -> str:
     """The text that says when a submission was handed in; "" where none can be read."""
-    path = folder / STAMP
+    return _read(folder / STAMP)
+
+
+def read_secret(folder: Path) -> str:
+    """The submission's secret; "" where none can be read."""
+    return _read(folder / SECRET)
+
+
+def _read(path: Path) -> str:
     try:
         status = path.lstat()
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_STAMP:
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MOST:
             return ""
         return path.read_text(encoding="utf-8").strip()
     except (OSError, ValueError):

@@ -65,6 +65,8 @@ def new_class(root, settings=""):
         for cell, points in POINTS.items():
             kind = "markdown" if cell == "why" else "code"
             book.add_grade_cell(cell, "exercises", NAME, max_score=points, cell_type=kind)
+        for cell in (FIRST, SECOND, "why"):
+            book.add_solution_cell(cell, "exercises", NAME)
     return root
 
 

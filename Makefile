@@ -57,7 +57,7 @@ grade: release
 	@autograder scores
 
 test: lint
-	python -m pytest tests
+	python -m pytest -rfEs tests
 	python -m pytest --nbval --nbval-sanitize-with=tests/nbval.cfg $(READINGS) $(SOURCES)
 
 lint: $(READY)

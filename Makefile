@@ -10,6 +10,7 @@ READY := $(VENV)/.ready
 ASSIGNMENTS := $(notdir $(patsubst %/exercises.ipynb,%,$(wildcard solutions/*/exercises.ipynb)))
 READINGS := $(wildcard chapters/[0-9]*.ipynb)
 SOURCES := $(wildcard solutions/*/exercises.ipynb)
+SIDE_BY_SIDE := --numprocesses 2 --dist loadfile
 
 # Two kernels share two cores; one BLAS thread each is faster and repeatable.
 export OMP_NUM_THREADS := 1
@@ -57,8 +58,8 @@ grade: release
 	@autograder scores
 
 test: lint
-	python -m pytest -rfEs tests
-	python -m pytest --nbval --nbval-sanitize-with=tests/nbval.cfg $(READINGS) $(SOURCES)
+	python -m pytest $(SIDE_BY_SIDE) -rfEs tests
+	python -m pytest $(SIDE_BY_SIDE) --nbval --nbval-sanitize-with=tests/nbval.cfg $(READINGS) $(SOURCES)
 
 lint: $(READY)
 	ruff check .

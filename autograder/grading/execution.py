@@ -13,7 +13,7 @@ from nbclient.exceptions import CellTimeoutError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from nbgrader.preprocessors import Execute as StockExecute
-from traitlets import Bool, Integer, default
+from traitlets import Integer, default
 
 from autograder.check import ANSWER_ONLY, MIME
 from autograder.errors import Refused
@@ -49,8 +49,6 @@ class Execute(StockExecute):
     """
 
     restarts = Integer(3, help="How often a kernel that died is replaced.").tag(config=True)
-    # Of thousands of outputs the kernel drops some, and with them the note that a cell is done.
-    raise_on_iopub_timeout = Bool(False)
     notebook_timeout = Integer(help="Seconds for the whole notebook.").tag(config=True)
     seed = Integer(help="From it come the hidden cases; by default the course's.")
 
@@ -152,6 +150,8 @@ class Execute(StockExecute):
     def preprocess_cell(self, cell, resources, index):
         """Execute one cell; a test cell calls the course's `check`, whatever that name means now."""
         self._current = index
+        # Of thousands of outputs the kernel drops some, and with them the note that a cell is done.
+        self.raise_on_iopub_timeout = False
         if cell.cell_type != "code":
             return cell, resources
         cell.outputs, cell.execution_count, self._printed = [], None, 0
@@ -168,6 +168,11 @@ class Execute(StockExecute):
             return super().preprocess_cell(cell, resources, index)
         finally:
             cell.source = shown
+
+    async def _async_handle_timeout(self, timeout, cell=None):
+        """Interrupt a cell; where it does not say that it is done, it cannot be interrupted."""
+        self.raise_on_iopub_timeout = True
+        return await super()._async_handle_timeout(timeout, cell)
 
     def process_message(self, msg, cell, cell_index):
         """Take one message of the kernel; outputs beyond the bounds are dropped as they come."""

@@ -658,6 +658,7 @@ class Undisturbed:
         self._ticks, self._calls = clocks["ticks"], clocks["calls"]
         self._born = clocks["born"]
         records = [(time, at) for time, at in self._ticks if at[0] == "record" and not at[2]]
+        self._ready = next((time for time, _ in records if time > (self._born or 0)), 0)
         self._recorded, self.halfway = records[-1][0], records[len(records) // 2][1]
         self.length = self._ticks[-1][0]
 
@@ -669,10 +670,12 @@ class Undisturbed:
         return {"who": "client", "at": self._at(share * self.length)}
 
     def other(self, who, draw, share):
-        """Another one is killed at any moment; "a worker" of the client's, before this share."""
+        """Another one is killed at any moment; one of the client's workers before this share."""
+        if who == "a starting worker":
+            return {"who": "a worker", "at": self._at(draw.uniform(self._born, self._ready))}
         if who == "a worker":
             latest = min(share * self.length, self._recorded)
-            return {"who": who, "at": self._at(draw.uniform(self._born, latest))}
+            return {"who": who, "at": self._at(draw.uniform(self._ready, latest))}
         student = draw.choice([name for name in THIRTY if self._calls[name][1] > 0])
         last = self._calls[student][0 if who == "worker" else 1]
         return {"who": who, "student": student, "call": draw.randint(1, last)}
@@ -748,10 +751,10 @@ def assert_whole(root, said):
 
 
 # In each round two are killed: the client in another tenth of the time that grading takes, and one
-# of these. At the end of a round a worker is any that the client has, also one that only starts.
+# of these.
 ROUNDS = [
     "worker", "kernel", "keeper", "worker", "kernel", "zygote", "kernel", "worker",
-    "a worker", "a worker",
+    "a starting worker", "a worker",
 ]  # fmt: skip
 
 
@@ -766,11 +769,12 @@ def test_killed_at_any_moment_and_run_again_it_ends_with_the_same_grades(
     the process that keeps its jail; the one that it was forked from. Both kills have hit, or the
     test fails. Where no worker is to be killed, there is none: the client does its work.
 
-    After each run the gradebook is sound, it has an undisturbed run's grades for all who are
-    graded, and within 30 seconds no process is left. The run whose client was killed ends by that
-    signal; the same command is not hindered by what that left, does not grade again what was
-    graded, and ends well; then everything is as in an undisturbed run. The same command once more
-    grades nothing and changes nothing.
+    The same command is run until it ends well: once more after the client was killed, and once
+    more where a worker was killed that had not yet started; all other kills it survives. After
+    each run the gradebook is sound, it has an undisturbed run's grades for all who are graded, and
+    within 30 seconds no process is left. What such a run leaves does not hinder the next, which
+    does not grade again what was graded. In the end everything is as in an undisturbed run, and
+    the same command grades nothing and changes nothing.
     """
     how = WORKERS if "worker" in other else THREADS
     quiet = undisturbed[how]
@@ -780,23 +784,23 @@ def test_killed_at_any_moment_and_run_again_it_ends_with_the_same_grades(
     (tmp_path / "kills.json").write_text(json.dumps(kills))
     root = Path(shutil.copytree(thirty, tmp_path / "course"))
 
-    killed, output = finish(start(root, tmp_path, *how))
-    assert killed == -signal.SIGKILL, f"{kills} {output}"
-    assert orphans() == set(), kills
-    assert_whole(root, quiet.said)
-    kept = graded_files(root)
-
-    code, output = finish(start(root, tmp_path, *how))
-    assert code == 0, f"{kills} {output}"
-    assert orphans() == set(), kills
-    assert f"{len(THIRTY) - len(kept)} graded, {len(kept)} unchanged" in output
+    codes, kept = [], {}
+    while 0 not in codes:
+        code, output = finish(start(root, tmp_path, *how))
+        codes.append(code)
+        assert len(codes) <= 3, f"{kills} {codes} {output}"
+        assert orphans() == set(), kills
+        assert_whole(root, quiet.said)
+        after = graded_files(root)
+        assert {name: after[name] for name in kept} == kept, kills
+        before, kept = kept, after
+    assert f"{len(THIRTY) - len(before)} graded, {len(before)} unchanged" in output
     assert " 0 failed" in output
+    assert codes.count(-signal.SIGKILL) == 1, f"{kills} {codes}"
+    assert len(codes) == 2 or other == "a starting worker", f"{kills} {codes}"
     assert [mark.name for mark in sorted(tmp_path.glob("struck-*"))] == ["struck-0", "struck-1"]
-    assert_whole(root, quiet.said)
-    assert contents(sqlite(root)) == quiet.said
-    after = graded_files(root)
     assert set(after) == set(THIRTY)
-    assert {name: after[name] for name in kept} == kept
+    assert contents(sqlite(root)) == quiet.said
 
     code, output = finish(start(root, tmp_path, *how))
     assert f"0 graded, {len(THIRTY)} unchanged" in output
@@ -805,7 +809,7 @@ def test_killed_at_any_moment_and_run_again_it_ends_with_the_same_grades(
 
 def test_twenty_are_killed_and_of_each_kind_some():
     assert 2 * len(ROUNDS) >= 20
-    assert {"worker", "a worker", "kernel", "keeper", "zygote"} == set(ROUNDS)
+    assert {"worker", "a worker", "a starting worker", "kernel", "keeper", "zygote"} == set(ROUNDS)
 
 
 @pytest.mark.parametrize("how", [THREADS, WORKERS])

@@ -789,6 +789,7 @@ def test_killed_at_any_moment_and_run_again_it_ends_with_the_same_grades(
         code, output = finish(start(root, tmp_path, *how))
         codes.append(code)
         assert len(codes) <= 3, f"{kills} {codes} {output}"
+        assert code in (0, -signal.SIGKILL) or output == f"autograder: {farm.NOT_STARTED}\n"
         assert orphans() == set(), kills
         assert_whole(root, quiet.said)
         after = graded_files(root)
@@ -796,8 +797,8 @@ def test_killed_at_any_moment_and_run_again_it_ends_with_the_same_grades(
         before, kept = kept, after
     assert f"{len(THIRTY) - len(before)} graded, {len(before)} unchanged" in output
     assert " 0 failed" in output
-    assert codes.count(-signal.SIGKILL) == 1, f"{kills} {codes}"
-    assert len(codes) == 2 or other == "a starting worker", f"{kills} {codes}"
+    others = [2] if other == "a starting worker" and len(codes) == 3 else []
+    assert sorted(codes) == sorted([*others, -signal.SIGKILL, 0]), f"{kills} {codes}"
     assert [mark.name for mark in sorted(tmp_path.glob("struck-*"))] == ["struck-0", "struck-1"]
     assert set(after) == set(THIRTY)
     assert contents(sqlite(root)) == quiet.said
@@ -896,7 +897,8 @@ def test_a_scheduler_lost_midway_is_told_in_one_line_and_the_same_command_goes_o
     worker(address)
     code, output = finish(start(root, tmp_path, "--scheduler", address))
     assert (code, lost.wait()) == (2, -signal.SIGKILL), output
-    assert output.endswith(f"\nautograder: {farm.LOST}\n")
+    said = [line for line in output.splitlines() if not re.match(r"\d+/30 graded", line)]
+    assert said == [f"autograder: {farm.LOST}"]
     assert_whole(root, undisturbed[WORKERS].said)
     kept = graded_files(root)
     assert 0 < len(kept) < len(THIRTY)

@@ -269,6 +269,11 @@ class _Class:
         except submission.NoNotebook as error:
             nb = refuse(copy.deepcopy(template), str(error))
             summary.flagged.append(f"{student} {assignment}: {error}")
+        except Exception as error:  # whatever is in a file is the affair of that submission alone
+            _log.debug("%s %s could not be read", student, assignment, exc_info=True)
+            why = f"`{NOTEBOOK}.ipynb` cannot be read ({type(error).__name__}). {submission.MEND}"
+            nb = refuse(copy.deepcopy(template), why)
+            summary.flagged.append(f"{student} {assignment}: {why}")
         job = Job(student, assignment, nbformat.writes(nb), self._seed, self._settings, code)
         mark = fingerprint(job, read_stamp(folder))
         nb.metadata.setdefault(KEY, {})[MARK] = mark

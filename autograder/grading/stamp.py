@@ -7,6 +7,8 @@ from pathlib import Path
 
 from nbgrader import utils
 
+from autograder.grading.submission import read_bytes
+
 STAMP = "timestamp.txt"  # when it was handed in
 SECRET = "submission_secret.txt"  # by it the exchange returns feedback to its student alone
 MOST = 1_000  # bytes
@@ -27,7 +29,7 @@ def _read(path: Path) -> str:
         status = path.lstat()
         if not stat.S_ISREG(status.st_mode) or status.st_size > MOST:
             return ""
-        return path.read_text(encoding="utf-8").strip()
+        return read_bytes(path, MOST).decode("utf-8").strip()
     except (OSError, ValueError):
         return ""
 

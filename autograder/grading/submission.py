@@ -1,6 +1,8 @@
 """Read what a student handed in, whatever it is, into cells that hold nothing but text."""
 
+import errno
 import json
+import os
 import re
 import stat
 from dataclasses import dataclass, field
@@ -13,7 +15,7 @@ MEND = "Open it in Jupyter, run it from top to bottom, save it, and hand in that
 
 PICTURES = ("image/png", "image/jpeg", "image/gif")
 
-_BASE64 = re.compile(r"[A-Za-z0-9+/\s]*=*\s*")
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]*+=*+\s*+")  # whatever it is, it is looked through once
 _GRADE_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
@@ -68,7 +70,7 @@ def _load(path: Path) -> dict:
             "graded. Clear all outputs (menu Edit), save it, and hand it in again."
         )
     try:
-        data = json.loads(path.read_bytes().decode("utf-8-sig"))
+        data = json.loads(read_bytes(path, MAX_BYTES + 1).decode("utf-8-sig"))
     except OSError as error:
         raise NoNotebook(f"`{path.name}` cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
@@ -83,6 +85,16 @@ def _load(path: Path) -> dict:
     if not isinstance(data, dict):
         raise NoNotebook(f"`{path.name}` is JSON, but no notebook. {MEND}")
     return data
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """What a file that is no link holds, or its first bytes. Raises OSError; never waits for a writer."""
+    wanted = ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY")  # not every system has each of them
+    flags = sum(getattr(os, name, 0) for name in wanted)
+    with open(os.open(path, os.O_RDONLY | flags), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        return file.read(most)
 
 
 def _cell(data: object, number: int, name: str) -> Cell:
@@ -101,11 +113,15 @@ def _cell(data: object, number: int, name: str) -> Cell:
     kind = data.get("cell_type")
     return Cell(
         kind if kind in ("code", "markdown") else "raw",
-        # Half of a surrogate pair is valid JSON, but no text that a file could hold.
-        source.encode("utf-8", "replace").decode("utf-8"),
+        _writable(source),
         _grade_id(data),
         _attachments(data.get("attachments")),
     )
+
+
+def _writable(text: str) -> str:
+    """Half of a surrogate pair is valid JSON, but no text that a file could hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def is_base64(data: object) -> bool:
@@ -132,5 +148,5 @@ def _attachments(data: object) -> dict[str, dict[str, str]]:
                     if mime in PICTURES and is_base64(text)
                 }
                 if pictures:
-                    kept[name] = pictures
+                    kept[_writable(name)] = pictures
     return kept

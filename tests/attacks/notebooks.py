@@ -78,7 +78,23 @@ def _copies(notebook: dict) -> None:
     cell_of(notebook, CHECK)["source"] = f'check("{OTHER}", {OTHER})'
 
 
+def _with_text(source: str, **parts):
+    cell = {"cell_type": "markdown", "metadata": {}, "source": source} | parts
+    return lambda notebook: notebook["cells"].append(cell)
+
+
 TRICKS = [
+    Attack("link-with-a-huge-number", wrong(), edit=_with_text(f"[a](&#{'9' * 5000};)")),
+    Attack(
+        "picture-that-takes-hours-to-look-at",
+        wrong(),
+        edit=_with_text("a", attachments={"a.png": {"image/png": " " * 3_000_000 + "!"}}),
+    ),
+    Attack(
+        "picture-whose-name-no-file-holds",
+        wrong(),
+        edit=_with_text("a", attachments={"\ud800": {"image/png": "aaaa"}}),
+    ),
     Attack("tags-skip-execution", wrong(), edit=_every_cell(tags=["skip-execution"])),
     Attack(
         "tags-raises-exception", "raise ValueError", edit=_every_cell(tags=["raises-exception"])

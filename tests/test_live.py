@@ -2,9 +2,16 @@
 
 import threading
 
+import pytest
+
 from autograder.grading import live
 
 NAMES, SEED = ("rnn_step",), 4711
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_known(monkeypatch):
+    monkeypatch.setattr(live, "_known", set())
 
 
 def test_preparing_waits_for_those_at_work_and_others_wait_for_it(monkeypatch):
@@ -50,3 +57,14 @@ def test_what_fails_while_preparing_keeps_nobody_from_work(monkeypatch):
         with live.at_work():
             assert (live._working, live._waiting) == (1, 0)
     assert (live._working, live._waiting) == (0, 0)
+
+
+def test_for_what_is_prepared_nobody_waits(monkeypatch):
+    monkeypatch.setattr(live, "expected", lambda name, seed=0: None)
+    live.prepare(NAMES, SEED)
+    monkeypatch.setattr(live, "expected", None)
+    with live.at_work():
+        again = threading.Thread(target=live.prepare, args=(NAMES, SEED), daemon=True)
+        again.start()
+        again.join(10)
+        assert not again.is_alive()

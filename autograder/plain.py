@@ -14,6 +14,11 @@ import numpy as np
 
 MAX_NUMBERS = 1_000_000
 MAX_DEPTH = 6
+DTYPES = frozenset(
+    f"{kind}{bits}"
+    for kind, sizes in (("int", "8 16 32 64"), ("uint", "8 16 32 64"), ("float", "16 32 64"))
+    for bits in sizes.split()
+) | {"bool"}
 
 
 @dataclass(frozen=True)
@@ -101,9 +106,10 @@ def decode(data: Any) -> Any:
         if keys == {"dict"}:
             return {str(key): decode(item) for key, item in data["dict"].items()}
         if keys == {"array", "shape", "dtype"}:
-            dtype = np.dtype(str(data["dtype"]))
-            if dtype.kind not in "biuf" or dtype.itemsize > 8:
-                raise ValueError(f"arrays of dtype {dtype} are not plain")
+            name = str(data["dtype"])
+            if name not in DTYPES:
+                raise ValueError(f"arrays of dtype {name[:40]} are not plain")
+            dtype = np.dtype(name)
             flat = np.frombuffer(base64.b64decode(data["array"]), dtype.newbyteorder("<"))
             return flat.astype(dtype).reshape([int(n) for n in data["shape"]])
     except (TypeError, AttributeError, OverflowError) as error:

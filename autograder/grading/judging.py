@@ -1,5 +1,6 @@
 """nbgrader's step after execution: replace what a test cell put out by the verdict and the score."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -17,6 +18,7 @@ from autograder.grading.sanitise import KEY
 from autograder.grading.submission import PICTURES, is_base64
 from autograder.verdict import Expected, Verdict, judge, nothing_to_judge
 
+MAX_FINDING = 5_000  # characters: what is said of an answer may quote it
 TIMES_OUT = (TOO_SLOW, "KeyboardInterrupt")
 
 
@@ -76,7 +78,8 @@ class Judge(NbGraderPreprocessor):
             except (ValueError, RecursionError):
                 why = "The answers cannot be read. Does your notebook change the autograder?"
                 return nothing_to_judge(exercise, why)
-            return judge(exercise, expected, answers)
+            verdict = judge(exercise, expected, answers)
+            return replace(verdict, findings=tuple(_short(text) for text in verdict.findings))
         except Exception as error:
             self.log.exception("The judge failed on %s", exercise.name)
             why = (
@@ -101,6 +104,10 @@ def reason(verdict: Verdict) -> str:
     ):
         first = first.replace(long, short)
     return first if len(first) <= 100 else f"{first[:99]}…"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_FINDING else f"{text[:MAX_FINDING]}…"
 
 
 def _writable(text: str) -> str:

@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 from time import monotonic
 
-import zmq
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import KernelManager
 from nbclient.client import CellExecutionComplete
@@ -24,10 +23,10 @@ from autograder.grading.course import course_of, exercise_of
 from autograder.grading.sandbox import provisioner
 from autograder.grading.sanitise import KEY
 
-MAX_OUTPUT = 1_000_000  # characters shown by one cell
+MAX_OUTPUT, MAX_SHOWN = 1_000_000, 20_000_000  # characters shown by one cell, by all together
+MAX_REPLY = 100_000  # characters of an error of which only the kernel's reply tells
 MIN_OUTPUT = 200  # for how many an output counts at least
 MAX_ANSWER = 5_000_000  # characters of answers from one test cell
-MAX_MESSAGE, MAX_WAITING = 32_000_000, 20  # bytes of a message; how many are read ahead
 TOO_LARGE = "too large"
 OUTPUTS = ("stream", "display_data", "execute_result", "error")
 TAKEN = (*OUTPUTS, "status", "execute_input", "clear_output")
@@ -89,7 +88,7 @@ class Execute(StockExecute):
         self._deadline = monotonic() + self.notebook_timeout
         self._ended: dict[int, NotebookNode] = {}  # what to say of cells that ended the kernel
         while True:
-            self._current = -1
+            self._current, self._shown = -1, 0
             try:
                 return super().preprocess(nb, resources, km)
             except Exception as error:
@@ -118,10 +117,6 @@ class Execute(StockExecute):
             self._managers.append(super().create_kernel_manager())
             return self.km
         manager = self.kernel_manager_class(config=self.config)
-        # Messages wait in our memory, not in the jail's.
-        manager.context.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
-        manager.context.setsockopt(zmq.RECONNECT_IVL, 10)  # ms: its sockets will soon be there
-        manager.context.setsockopt(zmq.RCVHWM, MAX_WAITING)
         manager._kernel_spec = KernelSpec(
             display_name="a submission",
             language="python",
@@ -154,7 +149,7 @@ class Execute(StockExecute):
         self.raise_on_iopub_timeout = False
         if cell.cell_type != "code":
             return cell, resources
-        cell.outputs, cell.execution_count, self._printed = [], None, 0
+        cell.outputs, cell.execution_count, self._printed, self._idle = [], None, 0, False
         if index in self._ended:
             _leave_out(cell, self._ended[index])
             return cell, resources
@@ -189,31 +184,48 @@ class Execute(StockExecute):
                 cell.outputs = [output for output in cell.outputs if not answer_in(output)]
             else:
                 size = max(_size(content), MIN_OUTPUT)
-                if self._printed + size > MAX_OUTPUT:
+                if self._printed + size > MAX_OUTPUT or self._shown + size > MAX_SHOWN:
                     self._cut(cell)
                     return None
                 self._printed += size
+                self._shown += size
         try:
             return super().process_message(msg, cell, cell_index)
         except CellExecutionComplete:
+            self._idle = True
             raise
         except Exception as error:
             self.log.debug("A malformed message was dropped: %r", error)
             return None
 
     def on_cell_executed(self, **kwargs):
-        """As nbgrader does; what the kernel replies is a student's text too."""
-        said = kwargs["execute_reply"]["content"]
+        """As nbgrader does; what the kernel replies is a student's text too.
+
+        Raises CellTimeoutError where it was too slow, and then deaf: what comes after it needs another.
+        """
+        reply = kwargs["execute_reply"]
+        said = reply["content"]
+        if "header" not in reply and not self._idle:  # it is ours, in place of the kernel's
+            raise CellTimeoutError("The kernel could not be interrupted.")
         if said.get("status") == "error":
             lines = said.get("traceback")
             said["ename"], said["evalue"] = str(said.get("ename")), str(said.get("evalue"))
             said["traceback"] = [str(line) for line in lines] if isinstance(lines, list) else []
+            size = _size(said)
+            if size > MAX_REPLY or self._shown + size > MAX_SHOWN:
+                said["ename"], said["evalue"] = said["ename"][:100], said["evalue"][:1000]
+                said["traceback"] = []
+            else:
+                self._shown += size
         super().on_cell_executed(**kwargs)
 
     def _cut(self, cell: NotebookNode) -> None:
         if self._printed <= MAX_OUTPUT:
             self._printed = MAX_OUTPUT + 1
-            text = f"\n... cut here: a cell shows at most {MAX_OUTPUT} characters.\n"
+            text = (
+                f"\n... cut here: a cell shows at most {MAX_OUTPUT} characters, "
+                f"and all together {MAX_SHOWN}.\n"
+            )
             cell.outputs.append(new_output("stream", name="stdout", text=text))
 
 

@@ -132,6 +132,15 @@ FORGED = [
         "autograder.check = lambda *a: show({MIME: twice.to_json()})\n" + wrong(),
         other=False,
     ),
+    _forged(
+        "forged-dtype-that-takes-long-to-read",
+        f"__import__('json').dumps({{'problem': '', 'answers': [{_ROW % dict(array='', shape=[0], dtype='1,' * 200_000)}] * 12}})",
+        says="cannot be read",
+    ),
+    _forged(
+        "forged-reason-of-a-thousand-pages",
+        "__import__('json').dumps({'problem': 'word ' * 900_000, 'answers': []})",
+    ),
     Attack(
         "pickle",
         EMIT + "import base64, pickle, os\n"
@@ -228,6 +237,52 @@ MESSAGES = [
         before=(
             "for _ in range(2000):\n"
             "    get_ipython().kernel.iopub_socket.send_multipart([b'x', b'<IDS|MSG>', b'no', b'{}'])",
+        ),
+    ),
+    Attack(
+        "message-without-end",
+        wrong(),
+        before=(
+            "import os, socket\n"
+            "for name in ('k-2', 'k-1'):\n"
+            "    for fd in os.listdir('/proc/self/fd'):\n"
+            "        try:\n"
+            "            line = socket.socket(fileno=os.dup(int(fd)))\n"
+            "            if line.getsockname() != f'/jail/sockets/{name}': continue\n"
+            "            if line.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN): continue\n"
+            "            line.setblocking(True)\n"
+            "            for _ in range(500):\n"
+            "                line.sendall(b'\\3' + (1 << 20).to_bytes(8, 'big') + bytes(1 << 20))\n"
+            "        except OSError: pass",
+        ),
+    ),
+    Attack(
+        "replies-to-nobody",
+        wrong(),
+        before=(
+            "import time\n"
+            "kernel = get_ipython().kernel\n"
+            "send = kernel.session.send\n"
+            "def flood(stream, kind, content=None, *a, **k):\n"
+            "    end = time.time() + 15\n"
+            "    while kind == 'execute_reply' and time.time() < end:\n"
+            "        send(stream, kind, {'status': 'ok'}, parent={'msg_id': 'x'}, ident=k['ident'])\n"
+            "    return send(stream, kind, content, *a, **k)\n"
+            "kernel.session.send = flood",
+        ),
+    ),
+    Attack(
+        "error-of-megabytes-in-every-reply",
+        wrong(),
+        before=(
+            "kernel = get_ipython().kernel\n"
+            "send = kernel.session.send\n"
+            "def forged(stream, kind, content=None, *a, **k):\n"
+            "    if kind == 'execute_reply':\n"
+            "        content = {'status': 'error', 'ename': 'E', 'evalue': 'v' * 9_000_000,\n"
+            "                   'traceback': ['x' * 9_000_000], 'execution_count': 1}\n"
+            "    return send(stream, kind, content, *a, **k)\n"
+            "kernel.session.send = forged",
         ),
     ),
     Attack(

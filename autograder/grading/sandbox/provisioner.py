@@ -22,6 +22,7 @@ from jupyter_client.provisioning import KernelProvisionerBase
 from traitlets import Integer, List, Unicode
 
 from autograder.check import ANSWER_ONLY
+from autograder.grading.sandbox.channels import Channel
 from autograder.grading.sandbox.jail import SOCKETS, Limits
 from autograder.grading.sandbox.warm import Jailed, Zygote, view_of
 
@@ -107,12 +108,24 @@ class SandboxClient(AsyncKernelClient):
 
     jupyter_client's own takes any message as a sign and then waits until none has come for 0.2 s.
     Here a kernel is ready when it has said, on the channel of outputs, that it is done with our
-    request; whatever came before has then been read.
+    request; whatever came before has then been read. It has no other channels than it needs, and
+    ZeroMQ's own sockets have no part in it.
     """
+
+    def start_channels(self, *_, **__) -> None:
+        for name, kind in (("shell", "DEALER"), ("iopub", "SUB")):
+            path = f"{self.ip}-{getattr(self, f'{name}_port')}"
+            setattr(self, f"_{name}_channel", Channel(path, kind, self.session))
+
+    def stop_channels(self) -> None:
+        for channel in (self._shell_channel, self._iopub_channel):
+            if channel is not None:
+                channel.stop()
 
     async def wait_for_ready(self, timeout: float | None = None) -> None:
         """Raises RuntimeError where the kernel has died, or is not ready in time (seconds)."""
         deadline = time.monotonic() + (timeout or float("inf"))
+        await self.iopub_channel.connected(1)
         while time.monotonic() < deadline:
             try:
                 return await self._answer(self.kernel_info())
@@ -192,6 +205,7 @@ class SandboxProvisioner(KernelProvisionerBase):
         manager = self.parent
         self.folder = Path(tempfile.mkdtemp(dir=_jails()))
         manager.client_factory = SandboxClient
+        manager._connect_control_socket = lambda: None  # it would be read, and is never written to
         manager.transport, manager.ip = "ipc", str(self.folder / "k")
         for number, port in enumerate(_PORTS, start=1):
             setattr(manager, port, number)

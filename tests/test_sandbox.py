@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -361,6 +363,94 @@ def test_no_memory_is_had_that_belongs_to_no_process(inside, code):
     assert "Error" in said
 
 
+CALL = "import ctypes; libc = ctypes.CDLL(None, use_errno=True)\n"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os\n"
+        "class Piece(ctypes.Structure): _fields_ = [('at', ctypes.c_void_p), ('size', ctypes.c_size_t)]\n"
+        "page = ctypes.create_string_buffer(4096)\n"
+        "piece = Piece(ctypes.addressof(page), 4096)\n"
+        "print(libc.vmsplice(os.pipe()[1], ctypes.byref(piece), ctypes.c_size_t(1), 0))",
+        "import fcntl\nfile = open('/jail/work/locked', 'w')\nfcntl.lockf(file, fcntl.LOCK_EX)",
+        "import socket\na, b = socket.socketpair()\n"
+        "a.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 24)",
+        "print(libc.inotify_init1(0))",
+    ],
+    ids=["vmsplice", "locks", "buffers", "inotify"],
+)
+def test_the_system_keeps_nothing_for_it_that_nothing_bounds(inside, code):
+    said = inside.run(CALL + code)
+    assert "Error" in said or said == "-1\n"
+
+
+TABLES = (
+    "import mmap\n"
+    "kept = [mmap.mmap(-1, 1 << 36, prot=mmap.PROT_READ, flags=mmap.MAP_PRIVATE | 0x4000)"
+    " for _ in range(5)]\n"
+    "for m in kept: m.madvise(mmap.MADV_NOHUGEPAGE)\n"
+    "for m in kept:\n"
+    "    for n in range(0, len(m), 2 << 20): m[n]\n"
+)
+MANY_SOCKETS = (
+    "import os, socket, time\n"
+    "kept = []\n"
+    "while True:\n"
+    "    try: kept.append(socket.socketpair())\n"
+    "    except OSError:\n"
+    "        if os.fork(): break\n"
+    "        kept = []\n"
+    "time.sleep(600)"
+)
+
+
+@pytest.mark.parametrize("code", [TABLES, MANY_SOCKETS], ids=["page tables", "sockets"])
+def test_what_the_system_keeps_for_it_counts_as_its_memory(code):
+    with kernel(**SMALL) as started:
+        started.client.execute(code)
+        assert started.how_it_ended()["how"] == "memory"
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import resource\nresource.setrlimit(resource.RLIMIT_CPU, (1, 1))"]
+    + [f"print(libc.prctl({option}, {value}, 0, 0, 0))" for option, value in ((1, 0), (4, 0))],
+    ids=["limits", "parent", "memory"],
+)
+def test_how_it_is_watched_is_not_its_own_to_say(inside, code):
+    said = inside.run(CALL + code)
+    assert "Error" in said or said == "-1\n"
+
+
+def test_a_jail_is_one_session_whatever_it_asks_for(inside):
+    said = inside.value(
+        "[os.getsid(0), os.waitpid(os.fork() or (os.setsid(), os._exit(os.getsid(0) != 0)), 0)[1]]"
+    )
+    assert said == [0, 0]
+
+
+def test_many_that_run_at_once_wait_for_those_of_other_jails():
+    with kernel(**SMALL) as started:
+        started.run(
+            "import os\nfor _ in range(8):\n    if not os.fork():\n        while True: pass"
+        )
+        until = time.monotonic() + LONG
+        first, *rest = tasks(keeper_of(started))[1:]
+        nice = {os.getpriority(os.PRIO_PROCESS, pid) for pid in rest}
+        while nice != {19} and time.monotonic() < until:
+            time.sleep(0.1)
+            nice = {os.getpriority(os.PRIO_PROCESS, pid) for pid in rest}
+        assert len(rest) == 8
+        assert nice == {19}
+        assert os.getpriority(os.PRIO_PROCESS, first) == os.getpriority(os.PRIO_PROCESS, 0)
+
+
+def test_where_the_machine_has_no_memory_left_it_goes_first(inside):
+    assert inside.value("int(open('/proc/self/oom_score_adj').read())") == 1000
+
+
 def test_processes_and_threads_are_limited():
     with kernel(**SMALL) as started:
         said = started.run(
@@ -392,9 +482,9 @@ def test_cpu_seconds_are_limited():
 def test_no_core_is_dumped_and_no_memory_locked(inside):
     limits = inside.value(
         "[__import__('resource').getrlimit(getattr(__import__('resource'), n))"
-        " for n in ('RLIMIT_CORE', 'RLIMIT_MEMLOCK', 'RLIMIT_MSGQUEUE')]"
+        " for n in ('RLIMIT_CORE', 'RLIMIT_MEMLOCK', 'RLIMIT_MSGQUEUE', 'RLIMIT_RTPRIO')]"
     )
-    assert limits == [[0, 0]] * 3
+    assert limits == [[0, 0]] * 4
     assert "ValueError" in inside.run(
         "import resource; resource.setrlimit(resource.RLIMIT_NPROC, (10_000, 10_000))"
     )
@@ -498,6 +588,7 @@ def test_a_kernel_dies_with_the_warm_process():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(provisioner, "zygote", lambda libraries: warm)
         started = Kernel()
+    started.run("import ctypes; ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)")  # ask to be forgotten
     below = tasks(keeper_of(started))
     warm._process.send_signal(signal.SIGKILL)
     warm._process.wait()
@@ -506,6 +597,23 @@ def test_a_kernel_dies_with_the_warm_process():
 
 
 # The warm process
+
+
+def test_it_works_for_who_is_not_root(tmp_path):
+    ask = "from autograder.grading.sandbox import provisioner; print(provisioner.no_isolation())"
+    user = {} if os.geteuid() else {"user": 65534, "group": 65534, "extra_groups": []}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-B", "-c", ask],
+            cwd="/",
+            env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": "/tmp", "HOME": "/nonexistent"},
+            capture_output=True,
+            text=True,
+            **user,
+        )
+    except PermissionError:
+        pytest.skip("nobody else may use this Python")
+    assert done.stdout == "\n", done.stderr
 
 
 def test_two_kernels_share_nothing_but_what_was_imported(inside):

@@ -153,6 +153,13 @@ PROCESSES = [
         other=True,
     ),
     Attack(
+        "has-itself-killed-for-its-seconds",
+        wrong(),
+        before=(
+            "import resource\nresource.setrlimit(resource.RLIMIT_CPU, (1, 1))\nwhile True: pass",
+        ),
+    ),
+    Attack(
         "daemon-that-stays",
         wrong(),
         before=(
@@ -235,6 +242,14 @@ FLOODS = [
         before=(
             "from IPython.display import display\n"
             "for n in range(3000): display({'text/plain': str(n)}, raw=True)",
+        ),
+    ),
+    Attack(
+        "output-of-a-picture-that-takes-hours-to-look-at",
+        wrong(),
+        before=(
+            "from IPython.display import display\n"
+            "display({'image/png': ' ' * 900_000 + '!'}, raw=True)",
         ),
     ),
     Attack(

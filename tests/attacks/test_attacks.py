@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -135,7 +136,10 @@ def test_there_are_many_attacks_and_each_has_a_name_of_its_own():
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_an_attack_gains_what_is_honest_in_it(attack, assignment, tmp_path, settings):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     nb = graded(attack, assignment, tmp_path, settings)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000  # kilobytes
+    assert len(nbformat.writes(nb)) < 3_000_000
     nbformat.validate(nb)
     score, report = judged(nb, ATTACKED)
     assert score == attack.gains, report

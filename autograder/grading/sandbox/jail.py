@@ -244,6 +244,9 @@ def set_limits(limits: Limits) -> None:
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_MSGQUEUE, 0),
         (resource.RLIMIT_MEMLOCK, 0),
+        (resource.RLIMIT_SIGPENDING, 1024),  # timers, too
+        (resource.RLIMIT_RTPRIO, 0),
+        (resource.RLIMIT_NICE, 0),
     ):
         hard = resource.getrlimit(kind)[1]
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
@@ -278,6 +281,8 @@ def enter(
     rest = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP
     if user is None:
         caller = os.getuid(), os.getgid()
+        # Of an opaque process, its own entries in /proc are root's, and it could not be mapped.
+        _libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
         unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | rest)
         map_user(*caller)
     else:
@@ -285,6 +290,7 @@ def enter(
     ready, done = os.pipe()
     pid = os.fork()
     if pid:
+        be_opaque()
         os.close(done)
         with os.fdopen(ready) as pipe:
             said = pipe.read()
@@ -294,6 +300,8 @@ def enter(
         return pid
     try:
         os.close(ready)
+        with contextlib.suppress(OSError):  # if the machine runs out of memory, this goes first
+            Path("/proc/self/oom_score_adj").write_text("1000")
         outside = 0  # how a process sees a parent that is in an outer pid namespace
         die_with_parent(outside)
         build_root(view, sockets, limits.disk)

@@ -134,7 +134,9 @@ FORGED = [
     ),
     _forged(
         "forged-dtype-that-takes-long-to-read",
-        f"__import__('json').dumps({{'problem': '', 'answers': [{_ROW % dict(array='', shape=[0], dtype='1,' * 200_000)}] * 12}})",
+        "__import__('json').dumps({'problem': '', 'answers': ["
+        + _ROW % "{'array': '', 'shape': [0], 'dtype': '1,' * 200_000}"
+        + "]})",
         says="cannot be read",
     ),
     _forged(
@@ -264,8 +266,9 @@ MESSAGES = [
             "kernel = get_ipython().kernel\n"
             "send = kernel.session.send\n"
             "def flood(stream, kind, content=None, *a, **k):\n"
-            "    end = time.time() + 15\n"
+            "    end = time.time() + 8\n"
             "    while kind == 'execute_reply' and time.time() < end:\n"
+            "        kernel.session.send = send\n"
             "        send(stream, kind, {'status': 'ok'}, parent={'msg_id': 'x'}, ident=k['ident'])\n"
             "    return send(stream, kind, content, *a, **k)\n"
             "kernel.session.send = flood",

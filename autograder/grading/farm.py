@@ -5,13 +5,14 @@ process serves several submissions at once, each in a thread.
 """
 
 import contextlib
+import logging
 import math
 import re
 import signal
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 
 from dask.system import CPU_COUNT
@@ -27,6 +28,7 @@ AT_LEAST = 12  # jobs that wait all the same: a cluster that grows with its work
 TRIES = 2  # how many workers may die of a job before it is given up
 ADDRESS = re.compile(r"(tcp|tls|ws|wss)://[^\s/]+:\d{1,5}/?")
 REACH = 10  # seconds in which a scheduler must answer
+NOT_STARTED = "The workers on this machine could not be started: run the same command again."
 LOST = "The Dask cluster was lost. What was graded is kept: run the same command again."
 
 
@@ -59,13 +61,14 @@ def farm(workers: int | None = None, scheduler: str | None = None) -> Iterator[C
     settings = {
         "distributed.scheduler.allowed-failures": TRIES,
         "distributed.worker.daemon": False,  # a worker starts the process that kernels come from
-        "distributed.logging.distributed": "error",
         "distributed.admin.large-graph-warning-threshold": "1GB",
         "distributed.scheduler.http.routes": [],  # nothing is served to browsers
         "distributed.worker.http.routes": [],
         "distributed.worker.profile.enabled": False,  # looks at all threads, a hundred times a second
         "distributed.admin.tick.interval": "1s",
     }
+    for name in ("distributed", "distributed.client", "tornado.application", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what is to be said, we say in one line
     with dask.config.set(settings):
         if scheduler:
             if not ADDRESS.fullmatch(scheduler):
@@ -84,23 +87,26 @@ def farm(workers: int | None = None, scheduler: str | None = None) -> Iterator[C
         workers = workers or CPU_COUNT
         processes = math.ceil(workers / THREADS)
         many = processes > 1
-        with (
-            LocalCluster(
-                n_workers=processes,
-                threads_per_worker=math.ceil(workers / processes),
-                processes=many,
-                host="127.0.0.1" if many else None,
-                dashboard_address="127.0.0.1:0",
-                scheduler_kwargs={"dashboard": False},
-                security=_keys() if many else None,
-                memory_limit=0,  # submissions have a limit of their own
-                silence_logs=50,
-                **({"env": dict(ONE_THREAD)} if many else {}),
-            ) as cluster,
-            Client(cluster, set_as_default=False) as client,
-        ):
-            if many:
-                client.register_plugin(_DeafToInterrupts())
+        with ExitStack() as stack:
+            try:
+                cluster = LocalCluster(
+                    n_workers=processes,
+                    threads_per_worker=math.ceil(workers / processes),
+                    processes=many,
+                    host="127.0.0.1" if many else None,
+                    dashboard_address="127.0.0.1:0",
+                    scheduler_kwargs={"dashboard": False},
+                    security=_keys() if many else None,
+                    memory_limit=0,  # submissions have a limit of their own
+                    silence_logs=50,
+                    **({"env": dict(ONE_THREAD)} if many else {}),
+                )
+                stack.enter_context(cluster)
+                client = stack.enter_context(Client(cluster, set_as_default=False))
+                if many:
+                    client.register_plugin(_DeafToInterrupts())
+            except (OSError, RuntimeError) as error:
+                raise Refused(NOT_STARTED) from error
             yield client
 
 

@@ -329,9 +329,9 @@ def test_other_code_is_a_change_where_it_decides_a_grade(own, again, monkeypatch
     assert not {"autograder.reference.gru", "autograder.grading.grade", "autograder.cli"} & set(
         code
     )
-    before = job._version.__wrapped__(names)
+    before = job.version.__wrapped__(names)
     monkeypatch.setattr(job, "sources", lambda _: {**code, "autograder.compare": b"changed"})
-    assert job._version.__wrapped__(names) != before
+    assert job.version.__wrapped__(names) != before
 
 
 def test_all_code_that_a_job_loads_is_in_its_version():

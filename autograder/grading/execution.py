@@ -8,7 +8,7 @@ from time import monotonic
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import KernelManager
 from nbclient.client import CellExecutionComplete
-from nbclient.exceptions import CellTimeoutError
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 from nbgrader.preprocessors import Execute as StockExecute
@@ -163,6 +163,12 @@ class Execute(StockExecute):
             return super().preprocess_cell(cell, resources, index)
         finally:
             cell.source = shown
+
+    async def _async_check_alive(self):
+        """As nbclient's; a look that comes after a kernel was given up finds it dead."""
+        if self.kc is None:
+            raise DeadKernelError("It was given up.")
+        await super()._async_check_alive()
 
     async def _async_handle_timeout(self, timeout, cell=None):
         """Interrupt a cell; where it does not say that it is done, it cannot be interrupted."""

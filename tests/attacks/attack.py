@@ -32,7 +32,8 @@ class Attack:
     edit     what is done to the notebook's JSON in the end
     place    what lies at the notebook's path instead: called with the path
     gains    points for the attacked exercise, for what in it is honest; 0 where nothing is
-    other    whether the honest answer to the other exercise earns its points all the same
+    other    whether the honest answer to the other exercise earns its points all the same; None:
+             that depends, and concerns nobody else
     says     words that the report on the attacked exercise must hold
     """
 
@@ -43,8 +44,14 @@ class Attack:
     edit: Callable[[dict], None] | None = None
     place: Callable[[Path], None] | None = None
     gains: float = 0.0
-    other: bool = True
+    other: bool | None = True
     says: str = ""
+
+    @property
+    def others(self) -> set[float]:
+        """The points that the other exercise may earn."""
+        both = {True: full(OTHER), False: 0.0}
+        return set(both.values()) if self.other is None else {both[self.other]}
 
     def hand_in(self, path: Path) -> None:
         """Put this submission at `path`."""

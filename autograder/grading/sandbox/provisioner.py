@@ -207,6 +207,7 @@ class SandboxProvisioner(KernelProvisionerBase):
         manager.client_factory = SandboxClient
         manager._connect_control_socket = lambda: None  # it would be read, and is never written to
         manager.transport, manager.ip = "ipc", str(self.folder / "k")
+        manager.connection_file = f"{self.folder}.json"  # it goes where a killed grader's things go
         for number, port in enumerate(_PORTS, start=1):
             setattr(manager, port, number)
         self.connection_info = manager.get_connection_info()

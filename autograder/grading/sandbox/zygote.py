@@ -140,7 +140,7 @@ def _keep(job: dict, say: int, zygote: int) -> None:
         pid = jail.enter(
             view, job["sockets"], limits, job["user"], lambda: _run_kernel(job, tell, begin)
         )
-    except jail.NoJail as error:
+    except OSError as error:
         os.write(say, json.dumps({"how": f"no jail: {error.strerror}"}).encode())
         return
     os.close(tell)

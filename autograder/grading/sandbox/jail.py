@@ -300,7 +300,8 @@ def enter(
         return pid
     try:
         os.close(ready)
-        os.setpgid(0, 0)  # a signal to its group must not reach the keeper, which may be the same user
+        # A signal to its group must not reach the keeper, which may be the same user.
+        os.setpgid(0, 0)
         with contextlib.suppress(OSError):  # if the machine runs out of memory, this goes first
             Path("/proc/self/oom_score_adj").write_text("1000")
         outside = 0  # how a process sees a parent that is in an outer pid namespace

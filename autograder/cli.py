@@ -67,7 +67,10 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--exercise", metavar="NAME", help="only assignments with it, and anew")
     add.add_argument("--force", action="store_true", help="also what has not changed since")
     add.add_argument(
-        "--workers", type=_number, metavar="N", help="processes here (default: one a core)"
+        "--workers",
+        type=_number,
+        metavar="N",
+        help="submissions at once here (default: one a core)",
     )
     add.add_argument("--scheduler", metavar="URL", help="of a Dask cluster: tcp://HOST:PORT")
     add.set_defaults(run=_grade)
@@ -272,7 +275,7 @@ def _sample_class(options) -> int:
 def _grade(options) -> int:
     _instructors_edition("`autograder grade`")
     if options.workers and options.scheduler:
-        raise Refused("--workers starts processes here, --scheduler uses others: give one of them.")
+        raise Refused("--workers is for this machine, --scheduler for a cluster: give one of them.")
     if options.exercise:
         find(options.exercise)
     try:

@@ -5,9 +5,11 @@ import subprocess
 import sys
 
 import pytest
+import small_class
 
 from autograder.errors import Refused
 from autograder.grading import isolation
+from autograder.grading.grade import grade
 from autograder.grading.sandbox import provisioner
 
 # In a user namespace that may have no further ones, whoever runs the tests.
@@ -49,3 +51,21 @@ def test_who_asks_for_it_grades_without_isolation_and_is_warned(forbidden, monke
     assert not isolation.on()
     assert isolation.warning().startswith("NOT ISOLATED")
     assert "it is forbidden" in isolation.warning()
+
+
+def test_a_class_is_graded_without_isolation_only_if_asked_for_and_then_it_is_said(
+    forbidden, monkeypatch, tmp_path, capsys
+):
+    root = small_class.new_class(tmp_path)
+    answers = {
+        name: small_class.model_answer(name) for name in (small_class.FIRST, small_class.SECOND)
+    }
+    small_class.hand_in(root, "ada", answers)
+    before = {path for path in root.rglob("*") if path.name not in (".grading-lock", "hidden-seed")}
+    with pytest.raises(Refused, match="it is forbidden"):
+        grade(root, [small_class.NAME])
+    after = {path for path in root.rglob("*") if path.name not in (".grading-lock", "hidden-seed")}
+    assert after == before
+    monkeypatch.setitem(os.environ, isolation.VARIABLE, "1")
+    assert grade(root, [small_class.NAME]).graded == [f"ada {small_class.NAME}"]
+    assert capsys.readouterr().err.count("NOT ISOLATED") == 1

@@ -51,11 +51,10 @@ def test_what_fails_while_preparing_keeps_nobody_from_work(monkeypatch):
         raise ValueError
 
     monkeypatch.setattr(live, "expected", fail)
-    try:
+    with pytest.raises(ValueError):
         live.prepare(NAMES, SEED)
-    except ValueError:
-        with live.at_work():
-            assert (live._working, live._waiting) == (1, 0)
+    with live.at_work():
+        assert (live._working, live._waiting) == (1, 0)
     assert (live._working, live._waiting) == (0, 0)
 
 

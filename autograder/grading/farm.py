@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager
-from importlib.util import find_spec
 
 from dask.system import CPU_COUNT
 from distributed import Client, LocalCluster, Security, WorkerPlugin, as_completed
@@ -79,7 +78,11 @@ def farm(workers: int | None = None, scheduler: str | None = None) -> Iterator[C
                 said = str(error).splitlines()[0].rstrip(".")
                 raise Refused(f"There is no Dask scheduler at {scheduler}: {said}.") from None
             with client:
-                if not client.ncores():
+                try:
+                    empty = not client.ncores()
+                except OSError as error:
+                    raise Refused(LOST) from error
+                if empty:
                     said = f"The cluster at {scheduler} has no workers yet; waiting for the first."
                     print(said, file=sys.stderr)
                 yield client
@@ -96,7 +99,8 @@ def farm(workers: int | None = None, scheduler: str | None = None) -> Iterator[C
                     host="127.0.0.1" if many else None,
                     dashboard_address="127.0.0.1:0",
                     scheduler_kwargs={"dashboard": False},
-                    security=_keys() if many else None,
+                    # Without keys, everybody on this machine could talk to its workers.
+                    security=Security.temporary() if many else None,
                     memory_limit=0,  # submissions have a limit of their own
                     silence_logs=50,
                     **({"env": dict(ONE_THREAD)} if many else {}),
@@ -108,11 +112,6 @@ def farm(workers: int | None = None, scheduler: str | None = None) -> Iterator[C
             except (OSError, RuntimeError) as error:
                 raise Refused(NOT_STARTED) from error
             yield client
-
-
-def _keys() -> Security | None:
-    """Keys for this cluster alone: without, everybody on this machine can talk to its workers."""
-    return Security.temporary() if find_spec("cryptography") else None
 
 
 def outcomes(client: Client, jobs: Iterable[Job]) -> Iterator[Outcome]:

@@ -23,7 +23,7 @@ from traitlets.config import Config
 
 from autograder.errors import Refused
 from autograder.grading import course as courses
-from autograder.grading import hidden, late, live, preflight, submission
+from autograder.grading import hidden, isolation, late, live, preflight, submission
 from autograder.grading.course import NOTEBOOK
 from autograder.grading.farm import farm, outcomes
 from autograder.grading.gradebook import file_of, trouble
@@ -92,6 +92,8 @@ def grade(
             todo = list(class_.to_do(record, force or exercise is not None, summary))
             if todo:
                 if client is None:
+                    if loud := isolation.warning():
+                        print(loud, file=sys.stderr)
                     class_.prepare()
                     few = min(workers or CPU_COUNT, len(todo))
                     client = stack.enter_context(farm(few))

@@ -15,7 +15,7 @@ from autograder.grading import hidden, live
 from autograder.grading.course import course_of, exercise_of
 from autograder.grading.execution import DIED, OUT_OF_TIME, TOO_LARGE, TOO_SLOW, answer_in
 from autograder.grading.sanitise import KEY
-from autograder.grading.submission import PICTURES, is_base64
+from autograder.grading.submission import PICTURES, is_base64, writable
 from autograder.verdict import Expected, Verdict, judge, nothing_to_judge
 
 MAX_FINDING = 5_000  # characters: what is said of an answer may quote it
@@ -53,7 +53,7 @@ class Judge(NbGraderPreprocessor):
                 verdict = self._judge(exercise, expected, cell, _answer_cell(nb, name))
             _show(cell, verdict)
             if not verdict.score:
-                reasons[name] = _writable(reason(verdict))
+                reasons[name] = writable(reason(verdict))
             if verdict.diagnosis:
                 diagnoses[name] = verdict.diagnosis[0]
         nb.metadata[KEY] = {**found, "reasons": reasons, "diagnoses": diagnoses}
@@ -110,17 +110,12 @@ def _short(text: str) -> str:
     return text if len(text) <= MAX_FINDING else f"{text[:MAX_FINDING]}…"
 
 
-def _writable(text: str) -> str:
-    """Half of a surrogate pair comes through JSON, but no file can hold it."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
 def _show(cell: NotebookNode, verdict: Verdict) -> None:
     """Replace all outputs by the report and the score, which nbgrader reads from the second."""
     points = float(cell.metadata["nbgrader"]["points"])
     share = verdict.score / verdict.max_score if verdict.max_score else 0.0
     shown = {"text/plain": report.as_text(verdict), "text/html": report.as_html(verdict)}
-    shown = {mime: _writable(text) for mime, text in shown.items()}
+    shown = {mime: writable(text) for mime, text in shown.items()}
     cell.outputs = [
         new_output("display_data", data=shown),
         new_output(
@@ -229,7 +224,7 @@ def _harmless(output: NotebookNode) -> NotebookNode:
 
 
 def _as_text(value: object) -> str:
-    return _writable(value if isinstance(value, str) else str(value))
+    return writable(value if isinstance(value, str) else str(value))
 
 
 def _number(value: object) -> int | None:

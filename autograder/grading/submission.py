@@ -113,13 +113,13 @@ def _cell(data: object, number: int, name: str) -> Cell:
     kind = data.get("cell_type")
     return Cell(
         kind if kind in ("code", "markdown") else "raw",
-        _writable(source),
+        writable(source),
         _grade_id(data),
         _attachments(data.get("attachments")),
     )
 
 
-def _writable(text: str) -> str:
+def writable(text: str) -> str:
     """Half of a surrogate pair is valid JSON, but no text that a file could hold."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
@@ -148,5 +148,5 @@ def _attachments(data: object) -> dict[str, dict[str, str]]:
                     if mime in PICTURES and is_base64(text)
                 }
                 if pictures:
-                    kept[_writable(name)] = pictures
+                    kept[writable(name)] = pictures
     return kept

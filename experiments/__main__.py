@@ -11,7 +11,10 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="default: all of them")
     parser.add_argument("--list", action="store_true", help="say which there are")
     parser.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, help="runs at a time (default: the cores)"
+        "--workers",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="runs at a time (default: the cores)",
     )
     arguments = parser.parse_args()
     known = runner.names()

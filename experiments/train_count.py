@@ -17,7 +17,7 @@ SETTINGS = {
     "inits": ["default", "horizon"],
     "seeds": [0, 1, 2, 3, 4],
     "choosing": [100],
-    "rates": [0.003, 0.01, 0.03],
+    "rates": [0.003, 0.01, 0.03, 0.1],
     "longest": 20,
     "tested": 200,
     "steps": 1500,

@@ -15,7 +15,7 @@ from lab.training import LastStateClassifier, train
 SETTINGS = {
     "cells": ["GRU", "LSTM"],
     "biases": [0, 1, 3, 5],
-    "rates": [0.0003, 0.001, 0.003, 0.01, 0.03, 0.1],
+    "rates": [0.001, 0.003, 0.01, 0.03, 0.1, 0.3],
     "seeds": [0, 1, 2, 3, 4],
     "T": 30,
     "steps": 150,

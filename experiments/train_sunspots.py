@@ -15,7 +15,7 @@ from torch import nn
 SETTINGS = {
     "seeds": [0, 1, 2, 3, 4],
     "choosing": [100],
-    "rates": [0.001, 0.003, 0.01],
+    "rates": [0.001, 0.003, 0.01, 0.03],
     "steps": 300,
     "every": 10,
     "width": 16,

@@ -18,7 +18,7 @@ from torch import nn
 SETTINGS = {
     "seeds": [0, 1, 2],
     "choosing": [100],
-    "rates": [0.001, 0.003, 0.01],
+    "rates": [0.003, 0.01, 0.03, 0.1],
     "steps": 400,
     "streams": 32,
     "window": 64,

@@ -5,7 +5,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -19,6 +18,7 @@ from autograder.grading import live
 from autograder.grading.course import exercise_of
 from autograder.grading.execution import Execute
 from autograder.grading.judging import Judge
+from autograder.grading.once import once
 
 STEPS = (Execute, Judge, LimitOutput)
 # Where the code that decides a grade begins; the rest is what these import. The last two are not
@@ -75,7 +75,7 @@ def exercises_of(nb: nbformat.NotebookNode) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for cell in nb.cells if (name := exercise_of(cell))))
 
 
-@cache
+@once
 def version(names: tuple[str, ...]) -> str:
     """A digest of our own code, as far as it decides the grades of these exercises."""
     digest = hashlib.sha256()
@@ -109,22 +109,12 @@ def sources(names: Iterable[str]) -> dict[str, bytes]:
 
 def _imported(text: bytes) -> Iterator[str]:
     """The names of all that a module imports, wherever in it."""
-    for node in ast.walk(_parsed(text)):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def _parsed(text: bytes) -> ast.Module:
-    """Python 3.11 fails to parse where meanwhile something else is parsed, as to show an exception."""
-    for _ in range(10):
-        try:
-            return ast.parse(text)
-        except SystemError:
-            continue
-    return ast.parse(text)
 
 
 def fingerprint(job: Job, stamp: str = "") -> str:

@@ -15,7 +15,6 @@ import sys
 import sysconfig
 import threading
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -23,6 +22,7 @@ from packaging.utils import canonicalize_name
 
 import autograder
 from autograder.files import ONE_THREAD
+from autograder.grading.once import once
 from autograder.grading.sandbox.jail import WORK, Limits, View
 
 FIRST_USER, USERS = 61000, 1000  # real users outside, one a jail, where the grader is root
@@ -183,7 +183,7 @@ def _paths() -> list[str]:
     return found if str(PACKAGE.parent) in found else [str(PACKAGE.parent), *found]
 
 
-@cache
+@once
 def view_of(libraries: tuple[str, ...]) -> View:
     """What a submission sees: Python, the student's edition, and these libraries with their needs.
 

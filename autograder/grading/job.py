@@ -14,16 +14,20 @@ from traitlets.config import Config
 import autograder
 from autograder.errors import Refused
 from autograder.exercise import find
-from autograder.grading import live
-from autograder.grading.course import exercise_of
+from autograder.grading.course import exercises_of
 from autograder.grading.execution import Execute
 from autograder.grading.judging import Judge
 from autograder.grading.once import once
 
 STEPS = (Execute, Judge, LimitOutput)
-# Where the code that decides a grade begins; the rest is what these import. The last two are not
-# imported by the grader: one is started as a process, one is called in the kernel.
-ROOTS = ("autograder.grading.job", "autograder.grading.sandbox.zygote", "autograder.check")
+# Where the code that decides a grade begins; the rest is what these import. The others are not
+# imported by the grader: two work in processes of their own, one is called in the kernel.
+ROOTS = (
+    "autograder.grading.job",
+    "autograder.grading.live",
+    "autograder.grading.sandbox.zygote",
+    "autograder.check",
+)
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,9 @@ def run(job: Job) -> str:
         )
     config = Config(json.loads(job.settings))
     resources = {"metadata": {"name": job.assignment}, "unique_key": job.student}
-    live.prepare(names, job.seed)
-    with live.at_work():
-        nb, resources = Execute(config=config, seed=job.seed).preprocess(nb, resources)
-        nb, resources = Judge(config=config, seed=job.seed).preprocess(nb, resources)
-        nb, resources = LimitOutput(config=config).preprocess(nb, resources)
+    nb, resources = Execute(config=config, seed=job.seed).preprocess(nb, resources)
+    nb, resources = Judge(config=config, seed=job.seed).preprocess(nb, resources)
+    nb, resources = LimitOutput(config=config).preprocess(nb, resources)
     return nbformat.writes(nb)
 
 
@@ -68,11 +70,6 @@ def settings_of(config: Config) -> str:
     """Those of nbgrader's settings that matter to a job, as JSON."""
     names = {kind.__name__ for step in STEPS for kind in step.__mro__} & set(config)
     return json.dumps({name: dict(config[name]) for name in sorted(names)}, sort_keys=True)
-
-
-def exercises_of(nb: nbformat.NotebookNode) -> tuple[str, ...]:
-    """The exercises that a notebook checks, each once."""
-    return tuple(dict.fromkeys(name for cell in nb.cells if (name := exercise_of(cell))))
 
 
 @once

@@ -29,6 +29,7 @@ MNT_DETACH = 2
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 SIGKILL = 9
+MADV_COLLAPSE, LARGE = 25, 1 << 21
 
 INSIDE = 65534  # the user and the group that a submission is, as it sees itself
 WORK, SOCKETS = "/jail/work", "/jail/sockets"  # a machine has no such folder
@@ -94,6 +95,20 @@ def die_with_parent(parent: int) -> None:
 def be_opaque() -> None:
     """Not even a process of the same user may read this one's memory."""
     _call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def use_large_pages() -> None:
+    """Have this process's memory in pages of 2 MB, where the system can: to fork it costs less.
+
+    What is forked copies a table with a line for each page. It takes some tenths of a second.
+    """
+    _libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    for line in _read("/proc/self/maps", "").splitlines():
+        place, rights, _, _, _, *name = line.split(maxsplit=5)
+        if rights == "rw-p" and name in ([], ["[heap]"]):
+            start, end = (int(number, 16) for number in place.split("-"))
+            for page in range(-(-start // LARGE) * LARGE, end - LARGE + 1, LARGE):
+                _libc.madvise(page, LARGE, MADV_COLLAPSE)
 
 
 def _locked_flags(path: str) -> int:

@@ -108,7 +108,7 @@ class Zygote:
                     "-P",
                     "-c",
                     START,
-                    json.dumps(_paths()),
+                    json.dumps(paths()),
                     str(theirs.fileno()),
                     *(["--bare"] if bare else libraries),
                 ],
@@ -152,6 +152,16 @@ class Zygote:
             _, fds, _, _ = socket.recv_fds(self._line, 100, 2)
             return Jailed(*fds)
 
+    def expected(self, names: tuple[str, ...], seed: int) -> bytes:
+        """What `live.all_expected` returns, pickled; less than that where its process was killed."""
+        with self._lock:
+            self._line.send(json.dumps({"expected": names, "seed": seed}).encode())
+            _, fds, _, _ = socket.recv_fds(self._line, 100, 1)
+        if not fds:
+            return b""
+        with open(fds[0], "rb") as file:
+            return file.read()
+
     @property
     def alive(self) -> bool:
         return self._process.poll() is None
@@ -177,7 +187,7 @@ def _next_user(sockets: Path) -> int | None:
     return user
 
 
-def _paths() -> list[str]:
+def paths() -> list[str]:
     """Where modules are searched for, with this package's place for certain."""
     found = [path for path in sys.path if os.path.isabs(path)]
     return found if str(PACKAGE.parent) in found else [str(PACKAGE.parent), *found]

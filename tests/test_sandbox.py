@@ -584,7 +584,7 @@ def test_how_it_ended_is_known():
 
 
 def test_a_kernel_dies_with_the_warm_process():
-    warm = provisioner.Zygote(())
+    warm = provisioner.new_zygote()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(provisioner, "zygote", lambda libraries: warm)
         started = Kernel()

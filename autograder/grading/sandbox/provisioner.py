@@ -24,7 +24,7 @@ from traitlets import Integer, List, Unicode
 from autograder.check import ANSWER_ONLY
 from autograder.grading.sandbox.channels import Channel
 from autograder.grading.sandbox.jail import SOCKETS, Limits
-from autograder.grading.sandbox.warm import Jailed, Zygote, view_of
+from autograder.grading.sandbox.warm import Jailed, Zygote
 
 NAME = "autograder-sandbox"  # as in pyproject.toml
 JAILS, YOUNG = "autograder-jails-", 60  # seconds
@@ -38,8 +38,12 @@ def zygote(libraries: tuple[str, ...]) -> Zygote:
     with _starting:
         warm = _zygotes.get(libraries)
         if warm is None or not warm.alive:
-            warm = _zygotes[libraries] = Zygote(libraries)
+            warm = _zygotes[libraries] = new_zygote(libraries)
         return warm
+
+
+def new_zygote(libraries: tuple[str, ...] = (), bare: bool = False) -> Zygote:
+    return Zygote(Path(tempfile.mkdtemp(prefix="root-", dir=_jails())), libraries, bare)
 
 
 @cache
@@ -86,9 +90,11 @@ def no_isolation() -> str:
     if not sys.platform.startswith("linux"):
         return f"it needs Linux namespaces, and this is {platform.system()}"
     with tempfile.TemporaryDirectory(dir=_jails()) as folder:
-        bare = Zygote(bare=True)  # a warm one takes a second, and may not be what is needed next
+        bare = new_zygote(
+            bare=True
+        )  # a warm one takes a second, and may not be what is needed next
         try:
-            jailed = bare.fork(None, Path(folder), {}, Limits(), view_of(()))
+            jailed = bare.fork(None, Path(folder), {}, Limits())
             jailed.wait(30)
             how = jailed.close().get("how", "the process that keeps it was killed")
         finally:
@@ -229,7 +235,5 @@ class SandboxProvisioner(KernelProvisionerBase):
         limits = Limits(self.memory, self.disk, self.processes, self.cpu)
         given = kwargs.get("env", {})
         environment = {name: given[name] for name in (ANSWER_ONLY,) if name in given}
-        self.jailed = zygote(libraries).fork(
-            inside, self.folder, environment, limits, view_of(libraries)
-        )
+        self.jailed = zygote(libraries).fork(inside, self.folder, environment, limits)
         return self.connection_info

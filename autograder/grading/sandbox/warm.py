@@ -44,9 +44,9 @@ PACKAGE = Path(autograder.__file__).parent
 # The warm process has the same copies of all packages as we have, whatever else is installed.
 START = """\
 import json, sys
-sys.path[:] = json.loads(sys.argv.pop(1))
+sys.path[:] = json.loads(sys.argv[1])
 from autograder.grading.sandbox.zygote import main
-main(int(sys.argv[1]), sys.argv[2:])
+main(**json.loads(sys.argv[2]))
 """
 SECRET = ("grading", "reference", "mistakes")  # what the student's edition has not
 
@@ -94,11 +94,12 @@ class Jailed:
 class Zygote:
     """A warm process in which `libraries` are imported. Start one for each set of libraries.
 
-    A bare one has imported nothing; it shows whether there can be a jail.
+    place: an empty folder of its own. A bare one has imported nothing; it shows whether there can be
+    a jail.
     """
 
-    def __init__(self, libraries: tuple[str, ...] = (), bare: bool = False):
-        self.libraries = libraries
+    def __init__(self, place: Path, libraries: tuple[str, ...] = (), bare: bool = False):
+        view = view_of(libraries)
         self._lock = threading.Lock()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -109,8 +110,14 @@ class Zygote:
                     "-c",
                     START,
                     json.dumps(paths()),
-                    str(theirs.fileno()),
-                    *(["--bare"] if bare else libraries),
+                    json.dumps(
+                        {
+                            "fd": theirs.fileno(),
+                            "place": str(place),
+                            "view": asdict(view),
+                            "libraries": None if bare else libraries,
+                        }
+                    ),
                 ],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -133,7 +140,6 @@ class Zygote:
         sockets: Path,
         environment: dict,
         limits: Limits,
-        view: View,
     ) -> Jailed:
         """A new kernel. connection: as in a connection file, with paths as seen inside; None: only
         make a jail, and end."""
@@ -144,8 +150,6 @@ class Zygote:
                 "sockets": str(sockets),
                 "env": {**ENVIRONMENT, **environment},
                 "limits": asdict(limits),
-                "seen": view.seen,
-                "hidden": view.hidden,
                 "user": user,
             }
             self._line.send(json.dumps(job).encode())

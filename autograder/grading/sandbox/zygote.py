@@ -49,18 +49,25 @@ KERNEL = (
     "autograder.check",
     "autograder.grading.sandbox.kernel",
 )
-BARE = "--bare"  # in place of libraries: import nothing, only see whether there can be a jail
 MANY = 16  # kernels: from here on it pays to make forks cheaper
 LOOK = 0.2  # seconds between two looks at a jail
 CROWD, NICE = 4, 19  # from how many tasks that run at once a jail waits for others, and how much
 SOCKET = 1 << 19  # bytes: the most that waits in a socket, and what the system keeps of it
 
 
-def main(fd: int, libraries: list[str]) -> None:
-    """fd: of the line; libraries: to be imported, or only BARE."""
+def main(fd: int, place: str, view: dict, libraries: list[str] | None) -> None:
+    """fd: of the line; place: an empty folder for the jails' root, in which `view` is seen.
+
+    libraries: to be imported; None: import nothing, only see whether there can be a jail.
+    """
+    why = ""
+    try:
+        jail.make_root(jail.View(**view), place)
+    except OSError as error:
+        why = error.strerror
     jail.be_opaque()
     gc.disable()  # nothing of what is imported is garbage
-    if libraries != [BARE]:
+    if libraries is not None:
         _warm_up(libraries)
     # What is here for good is not looked at when a kernel collects garbage: each page that such a
     # look touches would be copied.
@@ -75,7 +82,10 @@ def main(fd: int, libraries: list[str]) -> None:
             if number == MANY:
                 jail.use_large_pages()
             asked = json.loads(job)
-            (_tell if "expected" in asked else _fork)(line, asked)
+            if "expected" in asked:
+                _tell(line, asked)
+            else:
+                _fork(line, {**asked, "place": place, "no jail": why})
     # Keepers end their jails when we are gone, and need not be waited for.
     _bury(os.WNOHANG)
 
@@ -160,7 +170,6 @@ def _keep(job: dict, say: int, zygote: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
     limits = jail.Limits(**job["limits"])
-    view = jail.View(tuple(job["seen"]), tuple(job["hidden"]))
     jail.close_all_but([say])
     # A jail's own /proc becomes ours with its root: this one knows its processes by our numbers.
     processes = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
@@ -169,8 +178,10 @@ def _keep(job: dict, say: int, zygote: int) -> None:
     watched = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM)
     signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     try:
+        if job["no jail"]:
+            raise jail.NoJail(0, job["no jail"])
         pid = jail.enter(
-            view, job["sockets"], limits, job["user"], lambda: _run_kernel(job, tell, begin)
+            job["place"], job["sockets"], limits, job["user"], lambda: _run_kernel(job, tell, begin)
         )
     except OSError as error:
         os.write(say, json.dumps({"how": f"no jail: {error.strerror}"}).encode())

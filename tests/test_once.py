@@ -49,6 +49,33 @@ def test_of_all_that_ask_at_the_same_time_one_computes():
     assert max(most) == 1
 
 
+def test_for_what_is_known_nobody_waits():
+    inside, done = threading.Event(), threading.Event()
+
+    @once
+    def quick(number):
+        return number
+
+    @once
+    def slow():
+        inside.set()
+        return done.wait(30)
+
+    assert quick(1) == 1
+    computing = threading.Thread(target=slow)
+    computing.start()
+    assert inside.wait(10)
+    found = []
+    threading.Thread(target=lambda: found.append(quick(1)), daemon=True).start()
+    for _ in range(1000):
+        if found:
+            break
+        done.wait(0.01)
+    assert found == [1]
+    done.set()
+    computing.join(10)
+
+
 def test_where_python_failed_it_is_tried_again():
     tries = []
 

@@ -620,6 +620,66 @@ def test_it_works_for_who_is_not_root(tmp_path):
     assert done.stdout == f"{os.geteuid() or jail.INSIDE} \n", done.stderr
 
 
+NAME_ONLY = """
+import json, nbformat
+from autograder.grading.execution import Execute
+step = Execute(seed=1, timeout=30, startup_timeout=120)
+step.shutdown_kernel, step.store_widget_state = "immediate", False
+cell = nbformat.v4.new_code_cell('''
+import os
+tried = []
+def attempt(what, *arguments):
+    try:
+        what(*arguments)
+    except OSError:
+        return
+    tried.append((what.__name__, *map(str, arguments)))
+for name in ("null", "zero", "random", "urandom"):
+    attempt(os.chmod, f"/dev/{name}", 0o666)
+for place, folders, names in os.walk("/proc"):
+    folders[:] = [name for name in folders if not name.isdigit() and name != "self"]
+    for name in names:
+        attempt(lambda path: os.close(os.open(path, os.O_WRONLY)), os.path.join(place, name))
+open("/dev/null", "w").write("still there")
+print(os.getuid(), tried)
+''')
+nb = step.preprocess(nbformat.v4.new_notebook(cells=[cell]), {"metadata": {"name": "x"}, "unique_key": "x"})[0]
+print([output.get("text", output) for output in nb.cells[0].outputs])
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="who is not root is no root in name only")
+def test_where_the_grader_is_root_in_name_only_nothing_of_the_machine_is_changed():
+    """There, a jail's user is the machine's root outside, and may write what is root's."""
+
+    def become_root_in_name() -> None:
+        jail.unshare(jail.CLONE_NEWUSER)
+        jail.map_user(0, 0, 0, 0)
+
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", NAME_ONLY],
+        cwd="/",
+        env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": "/nonexistent"},
+        capture_output=True,
+        text=True,
+        preexec_fn=become_root_in_name,
+    )
+    assert done.stdout == f"['{jail.INSIDE} []\\n']\n", done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", [1024, 1026], ids=["F_SETLEASE", "F_NOTIFY"])
+def test_it_cannot_have_others_wait_for_a_file_or_be_told_who_opens_it(inside, command):
+    said = inside.run(
+        "import fcntl, os\n"
+        "open('/jail/work/leased', 'w').close()\n"
+        "try:\n"
+        f"    fcntl.fcntl(os.open('/jail/work/leased', os.O_RDONLY), {command}, fcntl.F_WRLCK)\n"
+        "except OSError as error:\n"
+        "    print(error.strerror)"
+    )
+    assert said == "No locks available\n"
+
+
 def test_two_kernels_share_nothing_but_what_was_imported(inside):
     inside.run("open('/jail/work/mine', 'w').write('a'); import numpy; numpy.mine = 1")
     with kernel() as other:

@@ -39,10 +39,10 @@ def expectations(names: tuple[str, ...], seed: int) -> dict[str, Expected]:
     if not names:
         return {}
     for _ in range(TRIES):
-        said = _forked(names, seed) if isolation.on() else _started(names, seed)
         try:
+            said = _forked(names, seed) if isolation.on() else _started(names, seed)
             return pickle.loads(said)
-        except (EOFError, pickle.UnpicklingError):
+        except (OSError, EOFError, pickle.UnpicklingError):
             continue  # it was killed
     raise RuntimeError("what is expected could not be computed")
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from functools import cache, wraps
+from functools import wraps
 
 _alone = threading.RLock()
 TRIES = 10
@@ -15,17 +15,24 @@ def once(function: Callable) -> Callable:
     one of them fails with SystemError, where memory is tidied up meanwhile and Dask looks on. Others
     build them, too, such as a log that shows an exception; so what failed by that is tried again.
     """
-    remembered = cache(function)
+    remembered: dict = {}
 
     @wraps(function)
     def asked(*arguments):
-        with _alone:
-            for _ in range(TRIES):
-                try:
-                    return remembered(*arguments)
-                except SystemError:
-                    continue
-            return remembered(*arguments)
+        if arguments not in remembered:
+            with _alone:
+                if arguments not in remembered:
+                    remembered[arguments] = _tried(function, arguments)
+        return remembered[arguments]
 
-    asked.cache_clear = remembered.cache_clear
+    asked.cache_clear = remembered.clear
     return asked
+
+
+def _tried(function: Callable, arguments: tuple):
+    for _ in range(TRIES):
+        try:
+            return function(*arguments)
+        except SystemError:
+            continue
+    return function(*arguments)

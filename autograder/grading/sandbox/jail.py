@@ -78,8 +78,8 @@ def unshare(flags: int) -> None:
 def _mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
     _call(
         "mount",
-        source.encode(),
-        target.encode(),
+        os.fsencode(source),
+        os.fsencode(target),
         kind.encode() or None,
         ctypes.c_ulong(flags),
         options.encode() or None,
@@ -186,7 +186,9 @@ def make_root(view: View, place: str) -> None:
             os.symlink(WORK, f"{place}/{name}")
     for name in ("null", "zero", "random", "urandom"):
         Path(place, "dev", name).touch()
-        _mount(f"/dev/{name}", f"{place}/dev/{name}", "", MS_BIND)
+        source = os.open(f"/dev/{name}", os.O_PATH | os.O_NOFOLLOW)
+        _bind(source, f"{place}/dev/{name}")  # read-only: what is written goes to the device
+        os.close(source)
     _mount("", place, "", MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, SMALL)
 
 
@@ -346,6 +348,10 @@ def enter(
             _libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
             map_user(user, user)
         forbid_more_namespaces()
+        with contextlib.suppress(
+            NoJail
+        ):  # there may be none; who is root outside could write there
+            _mount("", "/proc", "", MS_BIND | MS_REMOUNT | MS_RDONLY | _locked_flags("/proc"))
         os.setresgid(INSIDE, INSIDE, INSIDE)
         os.setresuid(INSIDE, INSIDE, INSIDE)
         set_limits(limits)

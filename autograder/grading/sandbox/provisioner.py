@@ -24,7 +24,7 @@ from traitlets import Integer, List, Unicode
 from autograder.check import ANSWER_ONLY
 from autograder.grading.sandbox.channels import Channel
 from autograder.grading.sandbox.jail import SOCKETS, Limits
-from autograder.grading.sandbox.warm import Jailed, Zygote
+from autograder.grading.sandbox.warm import Jailed, Zygote, view_of
 
 NAME = "autograder-sandbox"  # as in pyproject.toml
 JAILS, YOUNG = "autograder-jails-", 60  # seconds
@@ -35,6 +35,7 @@ _starting = threading.Lock()  # a worker may have several threads, which share t
 
 def zygote(libraries: tuple[str, ...]) -> Zygote:
     """The warm process with these libraries; started where there is none, or where it has died."""
+    view_of(libraries)  # known from here on: its lock may be held by one who waits for ours
     with _starting:
         warm = _zygotes.get(libraries)
         if warm is None or not warm.alive:

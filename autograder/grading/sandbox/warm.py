@@ -100,6 +100,7 @@ class Zygote:
 
     def __init__(self, place: Path, libraries: tuple[str, ...] = (), bare: bool = False):
         view = view_of(libraries)
+        self._place, self._lost = place, False
         self._lock = threading.Lock()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -152,23 +153,34 @@ class Zygote:
                 "limits": asdict(limits),
                 "user": user,
             }
-            self._line.send(json.dumps(job).encode())
-            _, fds, _, _ = socket.recv_fds(self._line, 100, 2)
-            return Jailed(*fds)
+            return Jailed(*self._ask(job, 2))
 
     def expected(self, names: tuple[str, ...], seed: int) -> bytes:
-        """What `live.all_expected` returns, pickled; less than that where its process was killed."""
+        """What `live.all_expected` returns, pickled; less than that where its process was killed.
+
+        Raises OSError where this one has died.
+        """
         with self._lock:
-            self._line.send(json.dumps({"expected": names, "seed": seed}).encode())
-            _, fds, _, _ = socket.recv_fds(self._line, 100, 1)
-        if not fds:
-            return b""
-        with open(fds[0], "rb") as file:
+            (answer,) = self._ask({"expected": names, "seed": seed}, 1)
+        with open(answer, "rb") as file:
             return file.read()
+
+    def _ask(self, job: dict, most: int) -> list[int]:
+        """The descriptors that it answers with. Raises OSError where it has died."""
+        try:
+            self._line.send(json.dumps(job).encode())
+            said, found, _, _ = socket.recv_fds(self._line, 100, most)
+            if not said:
+                raise ConnectionResetError("the warm process has ended")
+        except OSError:
+            self._lost = True  # the system may not yet say that it is dead
+            raise
+        return found
 
     @property
     def alive(self) -> bool:
-        return self._process.poll() is None
+        """Whether it can be asked; where its folder was removed, so was what jails see."""
+        return not self._lost and self._process.poll() is None and self._place.is_dir()
 
     def close(self) -> None:
         """End it, and every kernel that it has forked."""

@@ -76,7 +76,11 @@ def main(fd: int, place: str, view: dict, libraries: list[str] | None) -> None:
     with socket.socket(fileno=fd) as line:
         line.send(b"ready")
         for number in itertools.count(1):
-            if not (job := line.recv(1 << 20)):
+            try:
+                job = line.recv(1 << 20)
+            except ConnectionResetError:  # the grader was killed
+                break
+            if not job:
                 break
             _bury(os.WNOHANG)
             if number == MANY:
@@ -129,9 +133,11 @@ def _bury(how: int) -> None:
 def _tell(line: socket.socket, asked: dict) -> None:
     """Have a process compute what is expected of submissions: there is no jail, and no submission."""
     read, write = os.pipe()
+    zygote = os.getpid()
     if os.fork() == 0:
         status = 1
         try:
+            jail.die_with_parent(zygote)
             from autograder.grading import live
 
             with open(write, "wb") as file:

@@ -19,7 +19,7 @@ from jupyter_client.manager import KernelManager
 
 import autograder
 from autograder.check import ANSWER_ONLY
-from autograder.grading.sandbox import jail, provisioner
+from autograder.grading.sandbox import jail, provisioner, warm
 
 WHY = provisioner.no_isolation()
 # Where tests must tell the truth, they fail.
@@ -584,19 +584,34 @@ def test_how_it_ended_is_known():
 
 
 def test_a_kernel_dies_with_the_warm_process():
-    warm = provisioner.new_zygote()
+    zygote = provisioner.new_zygote()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(provisioner, "zygote", lambda libraries: warm)
+        patch.setattr(provisioner, "zygote", lambda libraries: zygote)
         started = Kernel()
     started.run("import ctypes; ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)")  # ask to be forgotten
     below = tasks(keeper_of(started))
-    warm._process.send_signal(signal.SIGKILL)
-    warm._process.wait()
+    zygote._process.send_signal(signal.SIGKILL)
+    zygote._process.wait()
     assert wait_until_gone(below) == []
     started.end()
 
 
 # The warm process
+
+
+def test_a_warm_process_whose_grader_is_gone_ends_without_a_word(tmp_path):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.close()  # before it is ready
+    told = {"fd": theirs.fileno(), "place": str(tmp_path), "libraries": None}
+    told["view"] = {"seen": [], "hidden": []}
+    with theirs:
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", warm.START, json.dumps(warm.paths()), json.dumps(told)],
+            pass_fds=[theirs.fileno()],
+            capture_output=True,
+            text=True,
+        )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_it_works_for_who_is_not_root(tmp_path):

@@ -73,14 +73,11 @@ def main(fd: int, place: str, view: dict, libraries: list[str] | None) -> None:
     # look touches would be copied.
     gc.freeze()
     gc.enable()
-    with socket.socket(fileno=fd) as line:
+    # A grader that was killed, or interrupted before we were ready, is one that has ended.
+    with socket.socket(fileno=fd) as line, contextlib.suppress(ConnectionError):
         line.send(b"ready")
         for number in itertools.count(1):
-            try:
-                job = line.recv(1 << 20)
-            except ConnectionResetError:  # the grader was killed
-                break
-            if not job:
+            if not (job := line.recv(1 << 20)):
                 break
             _bury(os.WNOHANG)
             if number == MANY:

@@ -128,6 +128,44 @@ def test_it_hears_what_zeromq_publishes(path):
         assert asyncio.run(listen())["content"] == {"text": "a"}
 
 
+HEADER = b'{"msg_id": "1", "msg_type": "stream"}'
+NO_MESSAGES = [
+    [b"x"],
+    [b"<IDS|MSG>"],
+    [b"<IDS|MSG>", b"", HEADER, b"{}", b"{}"],
+    [b"<IDS|MSG>", b"", HEADER, b"{}", b"{}", b"[]"],
+    [b"<IDS|MSG>", b"", b"{}", b"{}", b"{}", b"{}"],
+    [b"<IDS|MSG>", b"", HEADER, b"{}", b"{}", b"\xff"],
+    [b"<IDS|MSG>", b"", HEADER, b"{}", b"{}", b"[" * 100_000],
+    [b"<IDS|MSG>", b"", HEADER, b"{}", b"{}", b"1" * 5_000],
+]
+
+
+def test_what_is_no_message_is_left_out_and_the_next_is_heard(path):
+    session = Session()
+    with zmq.Context() as context, context.socket(zmq.PUB) as kernel:
+        kernel.bind(f"ipc://{path}")
+
+        async def listen() -> dict:
+            channel = Channel(path, "SUB", session)
+            await channel.connected(10)
+            with pytest.raises(Empty):
+                await channel.get_msg(timeout=0.2)
+            for parts in NO_MESSAGES:
+                kernel.send_multipart(parts)
+            kernel.send_multipart(
+                [b"for", b"<IDS|MSG>", b"", HEADER, b"{}", b"{}", b'{"n": 1}', b"b"]
+            )
+            try:
+                return await channel.get_msg(timeout=10)
+            finally:
+                channel.stop()
+
+        heard = asyncio.run(listen())
+        assert heard["msg_type"] == heard["header"]["msg_type"] == "stream"
+        assert (heard["content"], heard["buffers"]) == ({"n": 1}, [b"b"])
+
+
 def test_it_waits_for_a_kernel_that_is_not_there_and_no_longer_than_it_should(path):
     async def listen() -> None:
         channel = Channel(path, "SUB", Session())

@@ -19,7 +19,7 @@ from jupyter_client.manager import KernelManager
 
 import autograder
 from autograder.check import ANSWER_ONLY
-from autograder.grading.sandbox import jail, provisioner
+from autograder.grading.sandbox import jail, provisioner, warm
 
 WHY = provisioner.no_isolation()
 # Where tests must tell the truth, they fail.
@@ -584,19 +584,34 @@ def test_how_it_ended_is_known():
 
 
 def test_a_kernel_dies_with_the_warm_process():
-    warm = provisioner.Zygote(())
+    zygote = provisioner.new_zygote()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(provisioner, "zygote", lambda libraries: warm)
+        patch.setattr(provisioner, "zygote", lambda libraries: zygote)
         started = Kernel()
     started.run("import ctypes; ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)")  # ask to be forgotten
     below = tasks(keeper_of(started))
-    warm._process.send_signal(signal.SIGKILL)
-    warm._process.wait()
+    zygote._process.send_signal(signal.SIGKILL)
+    zygote._process.wait()
     assert wait_until_gone(below) == []
     started.end()
 
 
 # The warm process
+
+
+def test_a_warm_process_whose_grader_is_gone_ends_without_a_word(tmp_path):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.close()  # before it is ready
+    told = {"fd": theirs.fileno(), "place": str(tmp_path), "libraries": None}
+    told["view"] = {"seen": [], "hidden": []}
+    with theirs:
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", warm.START, json.dumps(warm.paths()), json.dumps(told)],
+            pass_fds=[theirs.fileno()],
+            capture_output=True,
+            text=True,
+        )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_it_works_for_who_is_not_root(tmp_path):
@@ -618,6 +633,66 @@ def test_it_works_for_who_is_not_root(tmp_path):
         preexec_fn=None if os.geteuid() else become_nobody,
     )
     assert done.stdout == f"{os.geteuid() or jail.INSIDE} \n", done.stderr
+
+
+NAME_ONLY = """
+import json, nbformat
+from autograder.grading.execution import Execute
+step = Execute(seed=1, timeout=30, startup_timeout=120)
+step.shutdown_kernel, step.store_widget_state = "immediate", False
+cell = nbformat.v4.new_code_cell('''
+import os
+tried = []
+def attempt(what, *arguments):
+    try:
+        what(*arguments)
+    except OSError:
+        return
+    tried.append((what.__name__, *map(str, arguments)))
+for name in ("null", "zero", "random", "urandom"):
+    attempt(os.chmod, f"/dev/{name}", 0o666)
+for place, folders, names in os.walk("/proc"):
+    folders[:] = [name for name in folders if not name.isdigit() and name != "self"]
+    for name in names:
+        attempt(lambda path: os.close(os.open(path, os.O_WRONLY)), os.path.join(place, name))
+open("/dev/null", "w").write("still there")
+print(os.getuid(), tried)
+''')
+nb = step.preprocess(nbformat.v4.new_notebook(cells=[cell]), {"metadata": {"name": "x"}, "unique_key": "x"})[0]
+print([output.get("text", output) for output in nb.cells[0].outputs])
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="who is not root is no root in name only")
+def test_where_the_grader_is_root_in_name_only_nothing_of_the_machine_is_changed():
+    """There, a jail's user is the machine's root outside, and may write what is root's."""
+
+    def become_root_in_name() -> None:
+        jail.unshare(jail.CLONE_NEWUSER)
+        jail.map_user(0, 0, 0, 0)
+
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", NAME_ONLY],
+        cwd="/",
+        env={**os.environ, "PYTHONPATH": str(ROOT), "HOME": "/nonexistent"},
+        capture_output=True,
+        text=True,
+        preexec_fn=become_root_in_name,
+    )
+    assert done.stdout == f"['{jail.INSIDE} []\\n']\n", done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("command", [1024, 1026], ids=["F_SETLEASE", "F_NOTIFY"])
+def test_it_cannot_have_others_wait_for_a_file_or_be_told_who_opens_it(inside, command):
+    said = inside.run(
+        "import fcntl, os\n"
+        "open('/jail/work/leased', 'w').close()\n"
+        "try:\n"
+        f"    fcntl.fcntl(os.open('/jail/work/leased', os.O_RDONLY), {command}, fcntl.F_WRLCK)\n"
+        "except OSError as error:\n"
+        "    print(error.strerror)"
+    )
+    assert said == "No locks available\n"
 
 
 def test_two_kernels_share_nothing_but_what_was_imported(inside):

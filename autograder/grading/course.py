@@ -1,6 +1,7 @@
 """Where a course keeps its things: nbgrader's own settings, read from `nbgrader_config.py`."""
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from traitlets.config import Config, Configurable
 from traitlets.config.loader import ConfigFileNotFound, PyFileConfigLoader
 
 from autograder.errors import Refused
+from autograder.exercise import find
 
 NOTEBOOK = "exercises"
 _CHECK = re.compile(r"""\s*check\(\s*["'](\w+)["']\s*,\s*\w+\s*\)\s*""")
@@ -57,8 +59,7 @@ def assignments(root: Path) -> list[str]:
 def exercises_in(directory: CourseDirectory, assignment: str) -> list[str]:
     """The exercises that an assignment checks, in its order."""
     source = Path(directory.format_path(directory.source_directory, ".", assignment))
-    cells = _read(source / f"{NOTEBOOK}.ipynb", 0).cells
-    return [name for cell in cells if (name := exercise_of(cell))]
+    return list(exercises_of(_read(source / f"{NOTEBOOK}.ipynb", 0)))
 
 
 def released(source: Path, config: Config | None = None) -> NotebookNode:
@@ -96,3 +97,13 @@ def exercise_of(cell: NotebookNode) -> str:
         return ""
     match = _CHECK.fullmatch(cell.source)
     return match[1] if match else ""
+
+
+def exercises_of(nb: NotebookNode) -> tuple[str, ...]:
+    """The exercises that a notebook checks, each once, in its order."""
+    return tuple(dict.fromkeys(name for cell in nb.cells if (name := exercise_of(cell))))
+
+
+def libraries_of(names: Iterable[str]) -> tuple[str, ...]:
+    """What may be imported, besides NumPy, where these exercises are done."""
+    return tuple(sorted({library for name in names for library in find(name).libraries}))

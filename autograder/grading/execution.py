@@ -16,10 +16,9 @@ from traitlets import Integer, default
 
 from autograder.check import ANSWER_ONLY, MIME
 from autograder.errors import Refused
-from autograder.exercise import find
 from autograder.files import ONE_THREAD
 from autograder.grading import hidden, isolation
-from autograder.grading.course import course_of, exercise_of
+from autograder.grading.course import course_of, exercise_of, exercises_of, libraries_of
 from autograder.grading.sandbox import provisioner
 from autograder.grading.sanitise import KEY
 
@@ -54,6 +53,10 @@ class Execute(StockExecute):
     @default("notebook_timeout")
     def _ten_cells(self):
         return 10 * (self.timeout or 30)
+
+    @default("record_timing")
+    def _nobody_asks(self):
+        return False
 
     @default("seed")
     def _of_the_course(self):
@@ -133,8 +136,7 @@ class Execute(StockExecute):
 
     def _libraries(self) -> tuple[str, ...]:
         """What the assignment's exercises may import besides NumPy."""
-        names = {exercise_of(cell) for cell in self.nb.cells} - {"", None}
-        return tuple(sorted({library for name in names for library in find(name).libraries}))
+        return libraries_of(exercises_of(self.nb))
 
     def start_new_kernel(self, **kwargs):
         """Start the kernel with the hidden seed in its environment, and only there."""

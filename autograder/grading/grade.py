@@ -23,11 +23,11 @@ from traitlets.config import Config
 
 from autograder.errors import Refused
 from autograder.grading import course as courses
-from autograder.grading import hidden, isolation, late, live, preflight, submission
-from autograder.grading.course import NOTEBOOK
+from autograder.grading import hidden, isolation, late, preflight, submission
+from autograder.grading.course import NOTEBOOK, exercises_of
 from autograder.grading.farm import farm, outcomes
 from autograder.grading.gradebook import file_of, trouble
-from autograder.grading.job import Job, exercises_of, fingerprint, settings_of, version
+from autograder.grading.job import Job, fingerprint, settings_of, version
 from autograder.grading.record import MARK, Recorder
 from autograder.grading.sanitise import KEY, as_released, rebuild, refuse
 from autograder.grading.stamp import read_stamp, without_time
@@ -94,7 +94,6 @@ def grade(
                 if client is None:
                     if loud := isolation.warning():
                         print(loud, file=sys.stderr)
-                    class_.prepare()
                     few = min(workers or CPU_COUNT, len(todo))
                     client = stack.enter_context(farm(few))
                 jobs = (class_.job(*submitted, summary)[0] for submitted in todo)
@@ -233,11 +232,6 @@ class _Class:
         for assignment in self._folders:
             preflight.begin(self._directory, assignment, KEY, quiet)
         self._seed = hidden.seed(Path(self._directory.root))
-
-    def prepare(self) -> None:
-        """Compute what is expected, before there are threads."""
-        for template, _ in self._templates.values():
-            live.prepare(exercises_of(template), self._seed)
 
     def to_do(self, record: Recorder, force: bool, summary: Summary) -> Iterator[tuple[str, str]]:
         """Who must be graded in what; all others, and all that is odd, into the summary."""

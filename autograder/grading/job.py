@@ -5,7 +5,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -15,15 +14,20 @@ from traitlets.config import Config
 import autograder
 from autograder.errors import Refused
 from autograder.exercise import find
-from autograder.grading import live
-from autograder.grading.course import exercise_of
+from autograder.grading.course import exercises_of
 from autograder.grading.execution import Execute
 from autograder.grading.judging import Judge
+from autograder.grading.once import once
 
 STEPS = (Execute, Judge, LimitOutput)
-# Where the code that decides a grade begins; the rest is what these import. The last two are not
-# imported by the grader: one is started as a process, one is called in the kernel.
-ROOTS = ("autograder.grading.job", "autograder.grading.sandbox.zygote", "autograder.check")
+# Where the code that decides a grade begins; the rest is what these import. The others are not
+# imported by the grader: two work in processes of their own, one is called in the kernel.
+ROOTS = (
+    "autograder.grading.job",
+    "autograder.grading.live",
+    "autograder.grading.sandbox.zygote",
+    "autograder.check",
+)
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,9 @@ def run(job: Job) -> str:
         )
     config = Config(json.loads(job.settings))
     resources = {"metadata": {"name": job.assignment}, "unique_key": job.student}
-    live.prepare(names, job.seed)
-    with live.at_work():
-        nb, resources = Execute(config=config, seed=job.seed).preprocess(nb, resources)
-        nb, resources = Judge(config=config, seed=job.seed).preprocess(nb, resources)
-        nb, resources = LimitOutput(config=config).preprocess(nb, resources)
+    nb, resources = Execute(config=config, seed=job.seed).preprocess(nb, resources)
+    nb, resources = Judge(config=config, seed=job.seed).preprocess(nb, resources)
+    nb, resources = LimitOutput(config=config).preprocess(nb, resources)
     return nbformat.writes(nb)
 
 
@@ -70,12 +72,7 @@ def settings_of(config: Config) -> str:
     return json.dumps({name: dict(config[name]) for name in sorted(names)}, sort_keys=True)
 
 
-def exercises_of(nb: nbformat.NotebookNode) -> tuple[str, ...]:
-    """The exercises that a notebook checks, each once."""
-    return tuple(dict.fromkeys(name for cell in nb.cells if (name := exercise_of(cell))))
-
-
-@cache
+@once
 def version(names: tuple[str, ...]) -> str:
     """A digest of our own code, as far as it decides the grades of these exercises."""
     digest = hashlib.sha256()
@@ -109,22 +106,12 @@ def sources(names: Iterable[str]) -> dict[str, bytes]:
 
 def _imported(text: bytes) -> Iterator[str]:
     """The names of all that a module imports, wherever in it."""
-    for node in ast.walk(_parsed(text)):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def _parsed(text: bytes) -> ast.Module:
-    """Python 3.11 fails to parse where meanwhile something else is parsed, as to show an exception."""
-    for _ in range(10):
-        try:
-            return ast.parse(text)
-        except SystemError:
-            continue
-    return ast.parse(text)
 
 
 def fingerprint(job: Job, stamp: str = "") -> str:

@@ -11,9 +11,10 @@ from traitlets import Integer, default
 from autograder import report
 from autograder.answer import Answers
 from autograder.exercise import Exercise, find
-from autograder.grading import hidden, live
-from autograder.grading.course import course_of, exercise_of
+from autograder.grading import hidden
+from autograder.grading.course import course_of, exercise_of, exercises_of
 from autograder.grading.execution import DIED, OUT_OF_TIME, TOO_LARGE, TOO_SLOW, answer_in
+from autograder.grading.expectations import expectations
 from autograder.grading.sanitise import KEY
 from autograder.grading.submission import PICTURES, is_base64, writable
 from autograder.verdict import Expected, Verdict, judge, nothing_to_judge
@@ -38,6 +39,7 @@ class Judge(NbGraderPreprocessor):
     def preprocess(self, nb, resources):
         """The notebook with verdicts in it. Raises UnknownExercise for a wrong source notebook."""
         found = nb.metadata.get(KEY, {})
+        known = expectations(exercises_of(nb), self.seed)
         reasons: dict[str, str] = {}
         diagnoses: dict[str, str] = {}
         for cell in nb.cells:
@@ -46,7 +48,7 @@ class Judge(NbGraderPreprocessor):
                 _keep_harmless(cell)
                 continue
             exercise = find(name)
-            expected = live.expected(name) + live.expected(name, self.seed)
+            expected = known[name]
             if refused := found.get("refused"):
                 verdict = nothing_to_judge(exercise, refused)
             else:

@@ -1,9 +1,7 @@
 """What the references and the mistakes answer, computed now."""
 
 import importlib
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from functools import cache
 
 from autograder.answer import ask
@@ -37,42 +35,6 @@ def expected(name: str, seed: int = PUBLIC_SEED) -> Expected:
     )
 
 
-# To ask a function is to watch its warnings and what it prints, and Python knows these only for a
-# whole process. Where a process has several threads, nothing else is done at that time.
-_change = threading.Condition()
-_working, _waiting = 0, 0
-_known: set[tuple[str, int]] = set()  # prepared: for these nobody has to wait
-
-
-def prepare(names: Iterable[str], seed: int) -> None:
-    """Compute what is expected in these exercises, while nobody in this process is `at_work`."""
-    global _waiting
-    wanted = {(name, seed) for name in names}
-    with _change:
-        if wanted <= _known:
-            return
-        _waiting += 1
-        try:
-            _change.wait_for(lambda: not _working)
-            for name, _ in sorted(wanted):
-                expected(name)
-                expected(name, seed)
-            _known.update(wanted)
-        finally:
-            _waiting -= 1
-            _change.notify_all()
-
-
-@contextmanager
-def at_work() -> Iterator[None]:
-    """Do what nobody may do while something is prepared."""
-    global _working
-    with _change:
-        _change.wait_for(lambda: not _waiting)
-        _working += 1
-    try:
-        yield
-    finally:
-        with _change:
-            _working -= 1
-            _change.notify_all()
+def all_expected(names: Iterable[str], seed: int) -> dict[str, Expected]:
+    """By exercise, what is expected on the public cases and on those of the seed together."""
+    return {name: expected(name) + expected(name, seed) for name in names}

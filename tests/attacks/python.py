@@ -282,8 +282,9 @@ SEARCHES = [
     Attack(
         "reads-solutions-from-disk",
         "import json, os\n"
-        "found = [os.path.join(place, name) for place, _, names in os.walk('/')\n"
-        "         if '/proc' not in place for name in names if name == 'exercises.ipynb']\n"
+        "system = {'proc', 'usr', 'bin', 'lib', 'lib64'}\n"
+        "found = [os.path.join(place, name) for top in set(os.listdir('/')) - system\n"
+        "         for place, _, names in os.walk(f'/{top}') for name in names if name == 'exercises.ipynb']\n"
         "found += [path for path in ('/proc/1/root/solutions', '../solutions') if os.path.exists(path)]\n"
         "for cell in json.load(open(found[0]))['cells']:\n"
         f"    if 'def {ATTACKED}' in ''.join(cell['source']): exec(''.join(cell['source']))",

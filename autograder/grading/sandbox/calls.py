@@ -53,8 +53,9 @@ _CALLS = {
 _BUT = {
     # Neither outlive the one that keeps the jail, nor hide its memory from that.
     "prctl": (0, (1, 4), errno.EPERM),  # PR_SET_PDEATHSIG, PR_SET_DUMPABLE
-    # Locks on parts of files: each takes memory that nothing bounds.
-    "fcntl": (1, (6, 7, 37, 38), errno.ENOLCK),  # F_SETLK, F_SETLKW, F_OFD_SETLK, F_OFD_SETLKW
+    # Locks on parts of files: each takes memory that nothing bounds. Leases and notes on files
+    # (F_SETLEASE, F_NOTIFY): who opens them, outside, would wait or be seen.
+    "fcntl": (1, (6, 7, 37, 38, 1024, 1026), errno.ENOLCK),
     "setsockopt": (2, (7, 8), errno.EPERM),  # SO_SNDBUF, SO_RCVBUF
 }
 

@@ -6,6 +6,7 @@ is too large, nothing is kept.
 """
 
 import asyncio
+import json
 import socket
 from queue import Empty
 from time import monotonic
@@ -15,6 +16,7 @@ from jupyter_client.session import Session
 MAX_MESSAGE, MAX_FRAMES = 32_000_000, 64  # bytes; parts
 _CHUNK, _AGAIN = 1 << 18, 0.01  # bytes read at once; seconds until the next try to connect
 _MORE, _LONG, _COMMAND = 1, 2, 4
+_DELIMITER = b"<IDS|MSG>"  # Jupyter's; before it stands whom a message is for, then its signature
 # Version 3.0, no encryption; what the kernel greets with is as long.
 _GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32)
 
@@ -71,6 +73,29 @@ class Received:
                     return parts
 
 
+def _message(parts: list[bytes]) -> dict:
+    """A message from its parts. Raises ValueError where it is none.
+
+    It is not asked who signed it: what runs in a kernel has the kernel's key.
+    """
+    try:
+        at = parts.index(_DELIMITER) + 2
+        header, parent, metadata, content = map(_object, parts[at : at + 4])
+        kinds = {"msg_id": header["msg_id"], "msg_type": header["msg_type"]}
+    except (KeyError, RecursionError) as error:
+        raise ValueError(f"this is no message: {error!r}") from None
+    buffers = [memoryview(part) for part in parts[at + 4 :]]
+    rest = {"parent_header": parent, "metadata": metadata, "content": content, "buffers": buffers}
+    return {"header": header, **kinds, **rest}
+
+
+def _object(text: bytes) -> dict:
+    found = json.loads(text)
+    if not isinstance(found, dict):
+        raise ValueError("it is no object")
+    return found
+
+
 class Channel:
     """One of a kernel's channels, with as much of jupyter_client's own as nbclient uses.
 
@@ -120,7 +145,7 @@ class Channel:
     async def get_msg(self, timeout: float | None = None) -> dict:
         """The next message. Raises Empty where none is complete in time, and where there is no time.
 
-        However many come, other tasks have their turn between two of them.
+        What is no message is left out. However many come, other tasks have their turn between two.
         """
         end = None if timeout is None else monotonic() + timeout
         await asyncio.sleep(0)
@@ -128,9 +153,13 @@ class Channel:
             left = None if end is None else end - monotonic()
             if left is not None and left <= 0:
                 raise Empty
-            if (parts := self._received.next()) is not None:
-                return self.session.deserialize(self.session.feed_identities(parts)[1])
-            await self._exchange(left)
+            if (parts := self._received.next()) is None:
+                await self._exchange(left)
+                continue
+            try:
+                return _message(parts)
+            except ValueError:
+                await asyncio.sleep(0)
 
     async def _exchange(self, seconds: float | None) -> None:
         """Read and write as much as can be done now; where that is nothing, wait for more."""

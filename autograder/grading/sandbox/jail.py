@@ -29,9 +29,11 @@ MNT_DETACH = 2
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 SIGKILL = 9
+MADV_COLLAPSE, LARGE = 25, 1 << 21
 
 INSIDE = 65534  # the user and the group that a submission is, as it sees itself
-WORK, SOCKETS = "/jail/work", "/jail/sockets"  # a machine has no such folder
+# A machine has no such folder. OLD is where the machine's own root is for a moment.
+WORK, SOCKETS, OLD = "/jail/work", "/jail/sockets", "/jail/old"
 SMALL = "size=1m,mode=755"
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -76,8 +78,8 @@ def unshare(flags: int) -> None:
 def _mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
     _call(
         "mount",
-        source.encode(),
-        target.encode(),
+        os.fsencode(source),
+        os.fsencode(target),
         kind.encode() or None,
         ctypes.c_ulong(flags),
         options.encode() or None,
@@ -94,6 +96,20 @@ def die_with_parent(parent: int) -> None:
 def be_opaque() -> None:
     """Not even a process of the same user may read this one's memory."""
     _call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def use_large_pages() -> None:
+    """Have this process's memory in pages of 2 MB, where the system can: to fork it costs less.
+
+    What is forked copies a table with a line for each page. It takes some tenths of a second.
+    """
+    _libc.madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    for line in _read("/proc/self/maps", "").splitlines():
+        place, rights, _, _, _, *name = line.split(maxsplit=5)
+        if rights == "rw-p" and name in ([], ["[heap]"]):
+            start, end = (int(number, 16) for number in place.split("-"))
+            for page in range(-(-start // LARGE) * LARGE, end - LARGE + 1, LARGE):
+                _libc.madvise(page, LARGE, MADV_COLLAPSE)
 
 
 def _locked_flags(path: str) -> int:
@@ -137,52 +153,65 @@ def _show(source: int, target: str) -> None:
     _bind(source, target)
 
 
-def build_root(view: View, sockets: str, disk: int) -> None:
-    """Make a new root that holds what `view` says, a work directory, and the kernel's sockets.
+def make_root(view: View, place: str) -> None:
+    """Make at `place` what all jails of this process see; it is there for this process and its forks.
+
+    The process is in a mount namespace of its own from then on, and, where it is not root, in a user
+    namespace in which it has the same name. Raises NoJail where that is not allowed.
+    """
+    try:
+        unshare(CLONE_NEWNS)
+    except NoJail:
+        caller = os.getuid(), os.getgid()
+        unshare(CLONE_NEWUSER | CLONE_NEWNS)
+        map_user(*caller, *caller)
+    _mount("", "/", "", MS_REC | MS_PRIVATE)
+    # Every folder of it is made in one small tmpfs, which is read-only in the end.
+    _mount("root", place, "tmpfs", MS_NOSUID | MS_NODEV, SMALL)
+    covers = []
+    for path in sorted({*view.seen, *view.hidden}):  # a folder comes before what is in it
+        if path in view.seen:
+            source = os.open(path, os.O_PATH | os.O_NOFOLLOW)
+            _show(source, place + path)
+            os.close(source)
+        elif os.path.isdir(place + path):
+            _mount("hidden", place + path, "tmpfs", MS_NOSUID | MS_NODEV, SMALL)
+            covers.append(place + path)
+    for path in covers:
+        _mount("", path, "", MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, SMALL)
+    for path in (WORK, SOCKETS, OLD, "/proc", "/dev"):
+        Path(place + path).mkdir(parents=True, exist_ok=True)
+    for name in ("tmp", "dev/shm"):  # one bound for all that is written
+        with contextlib.suppress(FileExistsError):
+            os.symlink(WORK, f"{place}/{name}")
+    for name in ("null", "zero", "random", "urandom"):
+        Path(place, "dev", name).touch()
+        source = os.open(f"/dev/{name}", os.O_PATH | os.O_NOFOLLOW)
+        _bind(source, f"{place}/dev/{name}")  # read-only: what is written goes to the device
+        os.close(source)
+    _mount("", place, "", MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, SMALL)
+
+
+def enter_root(place: str, sockets: str, disk: int) -> None:
+    """Have the root at `place`, with a work directory of one's own and the kernel's sockets.
 
     The process must be in a mount namespace of its own, and in its pid namespace. sockets: the
     folder outside, shown as SOCKETS. disk: bytes of WORK.
     """
     _mount("", "/", "", MS_REC | MS_PRIVATE)
-    root = "/tmp"
-    # Every folder of the new root is made in one small tmpfs, which is read-only in the end.
-    sources = {
-        path: os.open(path, os.O_PATH | os.O_NOFOLLOW) for path in sorted({*view.seen, sockets})
-    }
-    _mount("root", root, "tmpfs", MS_NOSUID | MS_NODEV, SMALL)
-    covers = []
-    for path in sorted({*view.seen, *view.hidden}):  # a folder comes before what is in it
-        if path in sources:
-            _show(sources[path], root + path)
-        elif os.path.isdir(root + path):
-            _mount("hidden", root + path, "tmpfs", MS_NOSUID | MS_NODEV, SMALL)
-            covers.append(root + path)
-    for path in covers:
-        _mount("", path, "", MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, SMALL)
-    Path(root + WORK).mkdir(parents=True)
+    source = os.open(sockets, os.O_PATH | os.O_NOFOLLOW)
+    # A copy: what was mounted in another user namespace cannot be moved.
+    _mount(place, place, "", MS_BIND | MS_REC)
+    os.chdir(place)
     options = f"size={disk},mode=1777,nr_inodes=4096"
-    _mount("work", root + WORK, "tmpfs", MS_NOSUID | MS_NODEV, options)
-    Path(root, "dev").mkdir(exist_ok=True)
-    for name in ("tmp", "dev/shm"):  # one bound for all that is written
-        with contextlib.suppress(FileExistsError):
-            os.symlink(WORK, f"{root}/{name}")
-    for name in ("null", "zero", "random", "urandom"):
-        Path(root, "dev", name).touch()
-        _mount(f"/dev/{name}", f"{root}/dev/{name}", "", MS_BIND)
-    Path(root + SOCKETS).mkdir()
-    _bind(sources[sockets], root + SOCKETS, writable=True)
-    Path(root, "proc").mkdir()
+    _mount("work", place + WORK, "tmpfs", MS_NOSUID | MS_NODEV, options)
+    _bind(source, place + SOCKETS, writable=True)
+    os.close(source)
     with contextlib.suppress(NoJail):  # a container may forbid it; nothing here needs it
-        _mount("proc", f"{root}/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-    for fd in sources.values():
-        os.close(fd)
-    os.mkdir(f"{root}/jail/old")
-    os.chdir(root)
-    _call("pivot_root", b".", b"jail/old")
+        _mount("proc", f"{place}/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    _call("pivot_root", b".", OLD[1:].encode())
     os.chdir("/")
-    _call("umount2", b"/jail/old", MNT_DETACH)
-    os.rmdir("/jail/old")
-    _mount("", "/", "", MS_REMOUNT | MS_RDONLY | MS_NOSUID | MS_NODEV, SMALL)
+    _call("umount2", OLD.encode(), MNT_DETACH)
 
 
 def close_sockets(user: int | None) -> None:
@@ -198,11 +227,13 @@ def close_sockets(user: int | None) -> None:
         os.chmod(SOCKETS, 0o755)
 
 
-def map_user(outside_user: int, outside_group: int) -> None:
-    """In a user namespace just made: be INSIDE there, and nobody else."""
+def map_user(
+    outside_user: int, outside_group: int, user: int = INSIDE, group: int = INSIDE
+) -> None:
+    """In a user namespace just made: be this user there, and nobody else."""
     Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"{INSIDE} {outside_user} 1")
-    Path("/proc/self/gid_map").write_text(f"{INSIDE} {outside_group} 1")
+    Path("/proc/self/uid_map").write_text(f"{user} {outside_user} 1")
+    Path("/proc/self/gid_map").write_text(f"{group} {outside_group} 1")
 
 
 def forbid_more_namespaces() -> None:
@@ -270,11 +301,11 @@ def _read(path: str, otherwise: str) -> str:
 
 
 def enter(
-    view: View, sockets: str, limits: Limits, user: int | None, start: Callable[[], None]
+    place: str, sockets: str, limits: Limits, user: int | None, start: Callable[[], None]
 ) -> int:
     """Fork a process into a jail of its own, and run `start` there. Returns its pid.
 
-    user: the unprivileged user and group to be outside, where the caller is root; None: stay who
+    place: where `make_root` was called; sockets: see `enter_root`; user: the unprivileged user and group to be outside, where the caller is root; None: stay who
     we are. The caller must be a single thread, and stays in new namespaces itself: fork before.
     Raises NoJail where namespaces are not allowed.
     """
@@ -306,7 +337,7 @@ def enter(
             Path("/proc/self/oom_score_adj").write_text("1000")
         outside = 0  # how a process sees a parent that is in an outer pid namespace
         die_with_parent(outside)
-        build_root(view, sockets, limits.disk)
+        enter_root(place, sockets, limits.disk)
         if user is not None:
             os.setgroups([])
             os.setresgid(user, user, user)
@@ -317,6 +348,10 @@ def enter(
             _libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
             map_user(user, user)
         forbid_more_namespaces()
+        with contextlib.suppress(
+            NoJail
+        ):  # there may be none; who is root outside could write there
+            _mount("", "/proc", "", MS_BIND | MS_REMOUNT | MS_RDONLY | _locked_flags("/proc"))
         os.setresgid(INSIDE, INSIDE, INSIDE)
         os.setresuid(INSIDE, INSIDE, INSIDE)
         set_limits(limits)

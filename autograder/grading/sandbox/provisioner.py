@@ -35,11 +35,16 @@ _starting = threading.Lock()  # a worker may have several threads, which share t
 
 def zygote(libraries: tuple[str, ...]) -> Zygote:
     """The warm process with these libraries; started where there is none, or where it has died."""
+    view_of(libraries)  # known from here on: its lock may be held by one who waits for ours
     with _starting:
         warm = _zygotes.get(libraries)
         if warm is None or not warm.alive:
-            warm = _zygotes[libraries] = Zygote(libraries)
+            warm = _zygotes[libraries] = new_zygote(libraries)
         return warm
+
+
+def new_zygote(libraries: tuple[str, ...] = (), bare: bool = False) -> Zygote:
+    return Zygote(Path(tempfile.mkdtemp(prefix="root-", dir=_jails())), libraries, bare)
 
 
 @cache
@@ -86,9 +91,11 @@ def no_isolation() -> str:
     if not sys.platform.startswith("linux"):
         return f"it needs Linux namespaces, and this is {platform.system()}"
     with tempfile.TemporaryDirectory(dir=_jails()) as folder:
-        bare = Zygote(bare=True)  # a warm one takes a second, and may not be what is needed next
+        bare = new_zygote(
+            bare=True
+        )  # a warm one takes a second, and may not be what is needed next
         try:
-            jailed = bare.fork(None, Path(folder), {}, Limits(), view_of(()))
+            jailed = bare.fork(None, Path(folder), {}, Limits())
             jailed.wait(30)
             how = jailed.close().get("how", "the process that keeps it was killed")
         finally:
@@ -229,7 +236,5 @@ class SandboxProvisioner(KernelProvisionerBase):
         limits = Limits(self.memory, self.disk, self.processes, self.cpu)
         given = kwargs.get("env", {})
         environment = {name: given[name] for name in (ANSWER_ONLY,) if name in given}
-        self.jailed = zygote(libraries).fork(
-            inside, self.folder, environment, limits, view_of(libraries)
-        )
+        self.jailed = zygote(libraries).fork(inside, self.folder, environment, limits)
         return self.connection_info

@@ -15,7 +15,6 @@ import sys
 import sysconfig
 import threading
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -23,6 +22,7 @@ from packaging.utils import canonicalize_name
 
 import autograder
 from autograder.files import ONE_THREAD
+from autograder.grading.once import once
 from autograder.grading.sandbox.jail import WORK, Limits, View
 
 FIRST_USER, USERS = 61000, 1000  # real users outside, one a jail, where the grader is root
@@ -44,9 +44,9 @@ PACKAGE = Path(autograder.__file__).parent
 # The warm process has the same copies of all packages as we have, whatever else is installed.
 START = """\
 import json, sys
-sys.path[:] = json.loads(sys.argv.pop(1))
+sys.path[:] = json.loads(sys.argv[1])
 from autograder.grading.sandbox.zygote import main
-main(int(sys.argv[1]), sys.argv[2:])
+main(**json.loads(sys.argv[2]))
 """
 SECRET = ("grading", "reference", "mistakes")  # what the student's edition has not
 
@@ -94,11 +94,13 @@ class Jailed:
 class Zygote:
     """A warm process in which `libraries` are imported. Start one for each set of libraries.
 
-    A bare one has imported nothing; it shows whether there can be a jail.
+    place: an empty folder of its own. A bare one has imported nothing; it shows whether there can be
+    a jail.
     """
 
-    def __init__(self, libraries: tuple[str, ...] = (), bare: bool = False):
-        self.libraries = libraries
+    def __init__(self, place: Path, libraries: tuple[str, ...] = (), bare: bool = False):
+        view = view_of(libraries)
+        self._place, self._lost = place, False
         self._lock = threading.Lock()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -108,9 +110,15 @@ class Zygote:
                     "-P",
                     "-c",
                     START,
-                    json.dumps(_paths()),
-                    str(theirs.fileno()),
-                    *(["--bare"] if bare else libraries),
+                    json.dumps(paths()),
+                    json.dumps(
+                        {
+                            "fd": theirs.fileno(),
+                            "place": str(place),
+                            "view": asdict(view),
+                            "libraries": None if bare else libraries,
+                        }
+                    ),
                 ],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -133,7 +141,6 @@ class Zygote:
         sockets: Path,
         environment: dict,
         limits: Limits,
-        view: View,
     ) -> Jailed:
         """A new kernel. connection: as in a connection file, with paths as seen inside; None: only
         make a jail, and end."""
@@ -144,17 +151,36 @@ class Zygote:
                 "sockets": str(sockets),
                 "env": {**ENVIRONMENT, **environment},
                 "limits": asdict(limits),
-                "seen": view.seen,
-                "hidden": view.hidden,
                 "user": user,
             }
+            return Jailed(*self._ask(job, 2))
+
+    def expected(self, names: tuple[str, ...], seed: int) -> bytes:
+        """What `live.all_expected` returns, pickled; less than that where its process was killed.
+
+        Raises OSError where this one has died.
+        """
+        with self._lock:
+            (answer,) = self._ask({"expected": names, "seed": seed}, 1)
+        with open(answer, "rb") as file:
+            return file.read()
+
+    def _ask(self, job: dict, most: int) -> list[int]:
+        """The descriptors that it answers with. Raises OSError where it has died."""
+        try:
             self._line.send(json.dumps(job).encode())
-            _, fds, _, _ = socket.recv_fds(self._line, 100, 2)
-            return Jailed(*fds)
+            said, found, _, _ = socket.recv_fds(self._line, 100, most)
+            if not said:
+                raise ConnectionResetError("the warm process has ended")
+        except OSError:
+            self._lost = True  # the system may not yet say that it is dead
+            raise
+        return found
 
     @property
     def alive(self) -> bool:
-        return self._process.poll() is None
+        """Whether it can be asked; where its folder was removed, so was what jails see."""
+        return not self._lost and self._process.poll() is None and self._place.is_dir()
 
     def close(self) -> None:
         """End it, and every kernel that it has forked."""
@@ -177,13 +203,13 @@ def _next_user(sockets: Path) -> int | None:
     return user
 
 
-def _paths() -> list[str]:
+def paths() -> list[str]:
     """Where modules are searched for, with this package's place for certain."""
     found = [path for path in sys.path if os.path.isabs(path)]
     return found if str(PACKAGE.parent) in found else [str(PACKAGE.parent), *found]
 
 
-@cache
+@once
 def view_of(libraries: tuple[str, ...]) -> View:
     """What a submission sees: Python, the student's edition, and these libraries with their needs.
 

@@ -3,7 +3,8 @@
 `warm.Zygote` starts it. Its line is a Unix socket (SOCK_SEQPACKET). When the imports are done it
 says "ready"; each message that comes is a job (JSON, see `warm.Zygote.fork`), answered with two
 file descriptors: of the process that keeps the jail (a pidfd), and of a pipe on which that process
-says how the kernel ended. When the socket closes, the zygote ends, and every kernel with it.
+says how the kernel ended. The message may ask instead what is expected (see `warm.Zygote.expected`);
+the answer is a pipe on which another fork says it. When the socket closes, the zygote ends, and every kernel with it.
 
 It has no other threads, makes no BLAS call, opens no ZeroMQ context: it must stay fit to be forked.
 """
@@ -11,12 +12,15 @@ It has no other threads, makes no BLAS call, opens no ZeroMQ context: it must st
 import contextlib
 import gc
 import importlib
+import itertools
 import json
 import os
+import pickle
 import signal
 import socket
 import sys
 import tempfile
+import traceback
 from collections.abc import Iterator
 
 from autograder.grading.sandbox import jail
@@ -43,29 +47,46 @@ KERNEL = (
     "matplotlib_inline.backend_inline",
     "matplotlib.pyplot",
     "autograder.check",
+    "autograder.grading.sandbox.kernel",
 )
-SETTINGS = {"IPKernelApp": {"log_level": "ERROR"}, "HistoryManager": {"enabled": False}}
-BARE = "--bare"  # in place of libraries: import nothing, only see whether there can be a jail
+MANY = 16  # kernels: from here on it pays to make forks cheaper
 LOOK = 0.2  # seconds between two looks at a jail
 CROWD, NICE = 4, 19  # from how many tasks that run at once a jail waits for others, and how much
 SOCKET = 1 << 19  # bytes: the most that waits in a socket, and what the system keeps of it
 
 
-def main(fd: int, libraries: list[str]) -> None:
-    """fd: of the line; libraries: to be imported, or only BARE."""
+def main(fd: int, place: str, view: dict, libraries: list[str] | None) -> None:
+    """fd: of the line; place: an empty folder for the jails' root, in which `view` is seen.
+
+    libraries: to be imported; None: import nothing, only see whether there can be a jail.
+    """
+    why = ""
+    try:
+        jail.make_root(jail.View(**view), place)
+    except OSError as error:
+        why = error.strerror
     jail.be_opaque()
     gc.disable()  # nothing of what is imported is garbage
-    if libraries != [BARE]:
+    if libraries is not None:
         _warm_up(libraries)
     # What is here for good is not looked at when a kernel collects garbage: each page that such a
     # look touches would be copied.
     gc.freeze()
     gc.enable()
-    with socket.socket(fileno=fd) as line:
+    # A grader that was killed, or interrupted before we were ready, is one that has ended.
+    with socket.socket(fileno=fd) as line, contextlib.suppress(ConnectionError):
         line.send(b"ready")
-        while job := line.recv(1 << 20):
+        for number in itertools.count(1):
+            if not (job := line.recv(1 << 20)):
+                break
             _bury(os.WNOHANG)
-            _fork(line, json.loads(job))
+            if number == MANY:
+                jail.use_large_pages()
+            asked = json.loads(job)
+            if "expected" in asked:
+                _tell(line, asked)
+            else:
+                _fork(line, {**asked, "place": place, "no jail": why})
     # Keepers end their jails when we are gone, and need not be waited for.
     _bury(os.WNOHANG)
 
@@ -88,6 +109,8 @@ def _practise() -> None:
     from ipykernel.zmqshell import ZMQInteractiveShell
     from traitlets.config import Config
 
+    from autograder.grading.sandbox.kernel import SETTINGS
+
     hooks = sys.displayhook, sys.excepthook
     with tempfile.TemporaryDirectory() as folder:
         shell = ZMQInteractiveShell.instance(config=Config(SETTINGS), ipython_dir=folder)
@@ -102,6 +125,28 @@ def _bury(how: int) -> None:
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, how)[0]:
             pass
+
+
+def _tell(line: socket.socket, asked: dict) -> None:
+    """Have a process compute what is expected of submissions: there is no jail, and no submission."""
+    read, write = os.pipe()
+    zygote = os.getpid()
+    if os.fork() == 0:
+        status = 1
+        try:
+            jail.die_with_parent(zygote)
+            from autograder.grading import live
+
+            with open(write, "wb") as file:
+                pickle.dump(live.all_expected(asked["expected"], asked["seed"]), file)
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    socket.send_fds(line, [b"asked"], [read])
+    os.close(read)
+    os.close(write)
 
 
 def _fork(line: socket.socket, job: dict) -> None:
@@ -128,7 +173,6 @@ def _keep(job: dict, say: int, zygote: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
     limits = jail.Limits(**job["limits"])
-    view = jail.View(tuple(job["seen"]), tuple(job["hidden"]))
     jail.close_all_but([say])
     # A jail's own /proc becomes ours with its root: this one knows its processes by our numbers.
     processes = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
@@ -137,8 +181,10 @@ def _keep(job: dict, say: int, zygote: int) -> None:
     watched = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM)
     signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     try:
+        if job["no jail"]:
+            raise jail.NoJail(0, job["no jail"])
         pid = jail.enter(
-            view, job["sockets"], limits, job["user"], lambda: _run_kernel(job, tell, begin)
+            job["place"], job["sockets"], limits, job["user"], lambda: _run_kernel(job, tell, begin)
         )
     except OSError as error:
         os.write(say, json.dumps({"how": f"no jail: {error.strerror}"}).encode())
@@ -274,7 +320,9 @@ def _run_kernel(job: dict, tell: int, begin: int) -> None:
     sys.path[:0] = [""]
     with open("kernel.json", "w", encoding="utf-8") as file:
         json.dump(job["connection"], file)
-    app = _application(os.path.abspath("kernel.json"))
+    from autograder.grading.sandbox import kernel  # imported when it was warmed up
+
+    app = kernel.application(os.path.abspath("kernel.json"))
     app.initialize()
     os.write(tell, b"!")
     if not os.read(begin, 1):
@@ -282,20 +330,3 @@ def _run_kernel(job: dict, tell: int, begin: int) -> None:
     os.close(tell)
     os.close(begin)
     app.start()
-
-
-def _application(connection_file: str):
-    """ipykernel's, which here has no command line and no files of settings to read."""
-    from ipykernel.kernelapp import IPKernelApp
-    from traitlets.config import Config
-
-    class Application(IPKernelApp):
-        def parse_command_line(self, argv=None):
-            pass
-
-        def load_config_file(self, *_, **__):
-            pass
-
-    config = Config(SETTINGS)
-    config.IPKernelApp.connection_file = connection_file
-    return Application.instance(config=config)

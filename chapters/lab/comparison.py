@@ -48,7 +48,7 @@ def hidden_for(cell: str, equal: str, inputs: int, width: int, outputs: int) -> 
             return count(CELLS[name](inputs, hidden)) + count(nn.Linear(hidden, outputs))
 
     goal = size("LSTM", width)
-    return min(range(1, 3 * width), key=lambda hidden: abs(size(cell, hidden) - goal))
+    return min(range(1, 4 * width + 1), key=lambda hidden: abs(size(cell, hidden) - goal))
 
 
 def start(cell: str, init: str, inputs: int, hidden: int, horizon: int) -> nn.Module:

@@ -31,7 +31,9 @@ A, B, END = range(3)
 
 
 def runs(settings: dict) -> list[dict]:
-    return [{"cell": cell, "init": init} for cell in settings["cells"] for init in settings["inits"]]
+    return [
+        {"cell": cell, "init": init} for cell in settings["cells"] for init in settings["inits"]
+    ]
 
 
 def run(settings: dict, cell: str, init: str) -> dict:

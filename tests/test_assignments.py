@@ -317,7 +317,8 @@ def test_a_reading_points_to_each_of_its_exercises(path):
     notebook = nbformat.read(path, as_version=4)
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     for exercise in exercises_of(path.stem):
-        assert f"({path.stem}/exercises.ipynb#{exercise.name})" in text, exercise.name
+        anchor = exercise.name.lower()  # as the site makes it
+        assert f"[`{exercise.name}`]({path.stem}/exercises.ipynb#{anchor})" in text, exercise.name
 
 
 @pytest.mark.parametrize("path", readings(), ids=lambda p: p.stem)
@@ -327,4 +328,4 @@ def test_a_reading_promises_the_minutes_that_the_statement_says(path):
     for exercise in exercises_of(path.stem):
         statement = statement_of(source_of(path.stem), exercise.name)
         minutes = re.search(r"about (\d+) minutes", statement)[1]
-        assert f"exercises.ipynb#{exercise.name}) (about {minutes} minutes)" in text
+        assert f"exercises.ipynb#{exercise.name.lower()}) (about {minutes} minutes)" in text

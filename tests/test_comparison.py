@@ -54,3 +54,10 @@ def test_the_rate_with_the_lowest_mean_validation_loss_is_reported_on_the_other_
         "test": [0, 1, 2],
     }
     assert done[-3:] == [(0.2, 0), (0.2, 1), (0.2, 2)]
+
+
+def test_a_rate_whose_loss_is_no_number_is_not_chosen():
+    def once(rate, seed):
+        return {"validation": float("nan") if rate == 1 else rate}
+
+    assert measure(once, [1, 3, 2], [0], [1])["rate"] == 2

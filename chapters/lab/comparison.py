@@ -78,7 +78,9 @@ def measure(
     """
     choosing = list(choosing)
     tried = [[once(rate, seed)["validation"] for seed in choosing] for rate in rates]
-    rate = rates[min(range(len(rates)), key=lambda row: math.fsum(tried[row]))]
+    # A loss that is no number is worse than any.
+    score = [math.inf if math.isnan(sum_) else sum_ for sum_ in map(math.fsum, tried)]
+    rate = rates[score.index(min(score))]
     found = [once(rate, seed) for seed in seeds]
     return {"rate": rate, "tried": tried, **{key: [one[key] for one in found] for key in found[0]}}
 

@@ -109,23 +109,34 @@ def test_it_talks_with_zeromq_both_ways(path):
         assert asyncio.run(talk())["content"] == {"n": 500_000}
 
 
-def test_it_hears_what_zeromq_publishes(path):
-    session = Session()
+@pytest.fixture
+def publisher(path):
+    """A kernel's end of its channel of outputs."""
     with zmq.Context() as context, context.socket(zmq.PUB) as kernel:
         kernel.bind(f"ipc://{path}")
+        yield kernel
 
-        async def listen() -> dict:
-            channel = Channel(path, "SUB", session)
-            await channel.connected(10)
-            with pytest.raises(Empty):
-                await channel.get_msg(timeout=0.2)  # now it has said what it wants to hear
-            session.send(kernel, "stream", {"text": "a"}, ident=b"topic")
-            try:
-                return await channel.get_msg(timeout=10)
-            finally:
-                channel.stop()
 
-        assert asyncio.run(listen())["content"] == {"text": "a"}
+async def subscribed(path, session) -> Channel:
+    channel = Channel(path, "SUB", session)
+    await channel.connected(10)
+    with pytest.raises(Empty):
+        await channel.get_msg(timeout=0.2)  # now it has said what it wants to hear
+    return channel
+
+
+def test_it_hears_what_zeromq_publishes(path, publisher):
+    session = Session()
+
+    async def listen() -> dict:
+        channel = await subscribed(path, session)
+        session.send(publisher, "stream", {"text": "a"}, ident=b"topic")
+        try:
+            return await channel.get_msg(timeout=10)
+        finally:
+            channel.stop()
+
+    assert asyncio.run(listen())["content"] == {"text": "a"}
 
 
 HEADER = b'{"msg_id": "1", "msg_type": "stream"}'
@@ -141,29 +152,21 @@ NO_MESSAGES = [
 ]
 
 
-def test_what_is_no_message_is_left_out_and_the_next_is_heard(path):
-    session = Session()
-    with zmq.Context() as context, context.socket(zmq.PUB) as kernel:
-        kernel.bind(f"ipc://{path}")
+def test_what_is_no_message_is_left_out_and_the_next_is_heard(path, publisher):
+    async def listen() -> dict:
+        channel = await subscribed(path, Session())
+        for parts in NO_MESSAGES:
+            publisher.send_multipart(parts)
+        message = [b"for", b"<IDS|MSG>", b"", HEADER, b"{}", b"{}", b'{"n": 1}', b"b"]
+        publisher.send_multipart(message)
+        try:
+            return await channel.get_msg(timeout=10)
+        finally:
+            channel.stop()
 
-        async def listen() -> dict:
-            channel = Channel(path, "SUB", session)
-            await channel.connected(10)
-            with pytest.raises(Empty):
-                await channel.get_msg(timeout=0.2)
-            for parts in NO_MESSAGES:
-                kernel.send_multipart(parts)
-            kernel.send_multipart(
-                [b"for", b"<IDS|MSG>", b"", HEADER, b"{}", b"{}", b'{"n": 1}', b"b"]
-            )
-            try:
-                return await channel.get_msg(timeout=10)
-            finally:
-                channel.stop()
-
-        heard = asyncio.run(listen())
-        assert heard["msg_type"] == heard["header"]["msg_type"] == "stream"
-        assert (heard["content"], heard["buffers"]) == ({"n": 1}, [b"b"])
+    heard = asyncio.run(listen())
+    assert heard["msg_type"] == heard["header"]["msg_type"] == "stream"
+    assert (heard["content"], heard["buffers"]) == ({"n": 1}, [b"b"])
 
 
 def test_it_waits_for_a_kernel_that_is_not_there_and_no_longer_than_it_should(path):
@@ -177,24 +180,19 @@ def test_it_waits_for_a_kernel_that_is_not_there_and_no_longer_than_it_should(pa
     asyncio.run(listen())
 
 
-def test_without_time_nothing_is_heard_however_much_there_is(path):
+def test_without_time_nothing_is_heard_however_much_there_is(path, publisher):
     session = Session()
-    with zmq.Context() as context, context.socket(zmq.PUB) as kernel:
-        kernel.bind(f"ipc://{path}")
 
-        async def listen() -> None:
-            channel = Channel(path, "SUB", session)
-            await channel.connected(10)
-            with pytest.raises(Empty):
-                await channel.get_msg(timeout=0.2)
-            for _ in range(3):
-                session.send(kernel, "stream", {"text": "a"})
-            await channel.get_msg(timeout=10)
-            with pytest.raises(Empty):
-                await channel.get_msg(timeout=0)
-            channel.stop()
+    async def listen() -> None:
+        channel = await subscribed(path, session)
+        for _ in range(3):
+            session.send(publisher, "stream", {"text": "a"})
+        await channel.get_msg(timeout=10)
+        with pytest.raises(Empty):
+            await channel.get_msg(timeout=0)
+        channel.stop()
 
-        asyncio.run(listen())
+    asyncio.run(listen())
 
 
 def test_who_hangs_up_or_does_not_listen_keeps_nobody(path):

@@ -4,7 +4,8 @@
 says "ready"; each message that comes is a job (JSON, see `warm.Zygote.fork`), answered with two
 file descriptors: of the process that keeps the jail (a pidfd), and of a pipe on which that process
 says how the kernel ended. The message may ask instead what is expected (see `warm.Zygote.expected`);
-the answer is a pipe on which another fork says it. When the socket closes, the zygote ends, and every kernel with it.
+the answer is a pipe on which another fork says it. When the socket closes, the zygote ends, and
+every kernel with it.
 
 It has no other threads, makes no BLAS call, opens no ZeroMQ context: it must stay fit to be forked.
 """
@@ -140,6 +141,8 @@ def _tell(line: socket.socket, asked: dict) -> None:
             with open(write, "wb") as file:
                 pickle.dump(live.all_expected(asked["expected"], asked["seed"]), file)
             status = 0
+        except BrokenPipeError:
+            pass  # who asked has ended
         except BaseException:
             traceback.print_exc()
         finally:

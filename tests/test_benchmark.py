@@ -43,7 +43,7 @@ def test_one_student_of_the_class_has_lost_points(found):
 
 def test_cpu_time_in_jails_and_orphans_is_counted(found):
     # An accounting that misses a jail or an orphan sees half of this load at most.
-    assert found["known_load"] > 0.9
+    assert found["known_load"] > 0.75
 
 
 def test_every_stage_and_the_floor_are_reported(found):

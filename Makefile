@@ -18,7 +18,7 @@ export PATH := $(BIN):$(PATH)
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 export PYTHONWARNINGS := ignore:::debugpy
 
-.PHONY: course site release grade test lint look serve formgrader notebooks lock clean help
+.PHONY: course site release grade test lint look serve formgrader notebooks experiments lock clean help
 
 help:
 	@echo "make course      build the site, release the exercises, grade a made-up class"
@@ -27,6 +27,7 @@ help:
 	@echo "make formgrader  nbgrader's own pages for the class in class/"
 	@echo "make look        check every page in headless Chromium (needs Chromium)"
 	@echo "make notebooks   run the readings and the solutions again and store their outputs"
+	@echo "make experiments compute the results of long training runs again (hours)"
 	@echo "make clean       remove what was built; class/ stays"
 
 $(READY): requirements.lock pyproject.toml
@@ -79,6 +80,9 @@ notebooks: $(READY)
 	  jupyter nbconvert --to notebook --execute --inplace \
 	    --ExecutePreprocessor.record_timing=False $$notebook; \
 	done
+
+experiments: $(READY)
+	python -m experiments
 
 lock:
 	$(PYTHON) -m venv _build/lock

@@ -186,7 +186,8 @@ def _failure(error: BaseException, function: Callable) -> Failure:
     kinds = tuple(kind.__name__ for kind in type(error).__mro__[:-2])
     message = message_of(error)
     # The innermost line of the student's own code, not one inside NumPy or the autograder.
-    own = getattr(getattr(function, "__code__", None), "co_filename", None)
+    code = getattr(function, "__code__", None) or getattr(function.__init__, "__code__", None)
+    own = getattr(code, "co_filename", None)  # a class has its code where it is set up
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == own]
     if not frames:
         return Failure(kinds, message)

@@ -22,6 +22,15 @@ HIDDEN_SEEDS = (1, 2, 3)
 # Of cells, backward passes and clipping students know more ways to go wrong.
 EIGHT_MISTAKES = {"lstm_step", "lstm_step_backward", "gru_step", "gru_step_backward"}
 SIX_MISTAKES = {
+    "bidirectional_rnn_forward",
+    "layer_norm_lstm_step",
+    "BiTagger",
+    "adding_problem",
+    "train_step",
+    "tbptt_epoch",
+    "encode",
+    "sequence_nll",
+    "beam_search",
     "rnn_step",
     "rnn_forward",
     "rnn_step_backward",

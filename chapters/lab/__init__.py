@@ -1,4 +1,4 @@
-"""What several readings share: tasks, training loops and the look of figures."""
+"""What several readings share: tasks, real data, training loops and the look of figures."""
 
 import torch
 

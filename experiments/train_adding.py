@@ -12,8 +12,8 @@ from lab.training import LastStateClassifier, train
 
 SETTINGS = {
     "seeds": [0, 1, 2],
-    "choosing": [100],
-    "rates": [0.001, 0.005, 0.02, 0.05],
+    "choosing": [100, 101],
+    "rates": [0.001, 0.005, 0.02, 0.05, 0.1],
     "T": [10, 20, 80],
     "steps": 600,
     "batch": 32,

@@ -13,7 +13,7 @@ from lab.training import LastStateClassifier, accuracy, train
 
 SETTINGS = {
     "seeds": [0, 1, 2, 3],
-    "choosing": [100, 101],
+    "choosing": [100, 101, 102, 103, 104],
     "rates": [0.001, 0.003, 0.01, 0.03, 0.1],
     "T": [10, 20, 40, 80],
     "steps": 300,

@@ -4,7 +4,10 @@ import importlib
 import inspect
 import itertools
 import re
+from functools import cache
+from pathlib import Path
 
+import nbformat
 import pytest
 from small_class import FIRST, NAME, SECOND, hand_in, model_answer, new_class
 
@@ -14,6 +17,7 @@ from autograder.exercise import registry
 from autograder.grading import similarity
 from autograder.grading.similarity import LEAST, THRESHOLD, answer_in, code_in, parse
 
+ROOT = Path(__file__).resolve().parent.parent
 ANSWER = '''
 def f(x, W, steps=3):
     """A docstring."""
@@ -107,6 +111,11 @@ def test_an_answer_in_another_cell_counts_and_the_last_one_wins():
     assert answer_in(code_in(cells), "f", ["f"]).pieces == pieces("def f(x):\n    return x * 5 * 6")
 
 
+def test_an_answer_may_be_a_class():
+    text = "class {}(torch.nn.Module):\n    def forward(self, {}):\n        return {} + 1 + 2"
+    assert pieces(text.format("A", "x", "x"), "A") == pieces(text.format("B", "y", "y"), "B") != {}
+
+
 def test_an_exercise_that_calls_another_one_is_not_compared_with_it():
     text = "def g(x):\n    return x + 1 + 2\n\ndef f(x):\n    return g(x) * 5 * 6"
     code = code_in([text])
@@ -116,14 +125,21 @@ def test_an_exercise_that_calls_another_one_is_not_compared_with_it():
     )
 
 
+@cache
+def solution(chapter):
+    """The code of a chapter's model answers."""
+    notebook = nbformat.read(ROOT / "solutions" / chapter / "exercises.ipynb", as_version=4)
+    return code_in(cell.source for cell in notebook.cells if cell.cell_type == "code")
+
+
 def test_right_answers_of_different_people_are_not_flagged():
     """The tests have right answers written in different ways; none is near another."""
     compared = 0
     for name, exercise in registry().items():
         module = importlib.import_module(f"right_answers.{exercise.module}")
         code = code_in([inspect.getsource(module)])
-        variants = [f for f in code.functions if "__" in f]
-        model = pieces(model_answer(name), name)
+        variants = [f for f in code.definitions if "__" in f]
+        model = answer_in(solution(exercise.chapter), name, [name]).pieces
         own = [
             answer_in(code, variant, variants).pieces - model
             for variant in variants
@@ -179,7 +195,7 @@ def test_code_is_never_executed(tmp_path):
 def test_an_absurdly_long_answer_is_left_out():
     long = "def f(a):\n" + "    a = a + (a * (a - (a / (a + 1))))\n" * 5_000
     assert answer_in(code_in([long]), "f", ["f"]) is None
-    assert not code_in(["x = 1\n" * 100_000 + "def f(a):\n    return a"]).functions
+    assert not code_in(["x = 1\n" * 100_000 + "def f(a):\n    return a"]).definitions
 
 
 # A class

@@ -1285,6 +1285,15 @@ def _distance_cases(rng: Rng) -> list[Case]:
             pair.reverse()
         kind = "exchange" if "exchanged" in told else "tokens"
         cases.append(case(kind, f"lists of {what}, {told}", *pair))
+    for number in range(1, 6):
+        tokens = rng.permutation(40).tolist()
+        pair = [tokens[:8], tokens[:8]]
+        for side, changes in zip(pair, rng.integers(1, 4, size=(2, 2)), strict=True):
+            for _ in range(changes[0]):
+                del side[int(rng.integers(len(side)))]
+            for _ in range(changes[1]):
+                side[int(rng.integers(len(side)))] = tokens.pop()
+        cases.append(case("tokens", f"lists of numbers, changed at random ({number})", *pair))
     names = named("abcde", NUMBERS)
     a, b = ([names[letter] for letter in letters] for letters in ("abcd", "aec"))
     cases.append(case("tokens", "lists of numbers with two digits", a, b))

@@ -1919,39 +1919,45 @@ def _split_cases(rng: Rng) -> list[Case]:
         }
         return Case(name, {"model": model}, kind)
 
+    def one_of(*names: str) -> str:
+        return str(rng.choice(names))
+
     D, H, V = size(), size(), size() + 3
-    cell = str(rng.choice(["GRU", "LSTM", "RNN"]))
-    frozen_part = str(rng.choice(["weight_ih_l0", "weight_hh_l0"]))
+    cell = one_of("GRU", "LSTM", "RNN")
+    frozen_part = one_of("weight_ih_l0", "weight_hh_l0")
+    embed = one_of("embed", "embedding", "word_embedding", "embed_in")
+    memory = one_of("cell", "memory", "recurrent", "reader")
+    read_out = one_of("read_out", "head", "output", "answer")
     tagger = [
-        ("embed", "Embedding", [V, D]),
-        ("cell", cell, [D, H]),
-        ("read_out", "Linear", [H, V]),
+        (embed, "Embedding", [V, D]),
+        (memory, cell, [D, H, int(rng.integers(1, 3))]),
+        (read_out, "Linear", [H, V]),
     ]
     normed = [
-        ("embed", "Embedding", [V, D]),
-        ("encoder.cell", "LSTM", [D, H, 2]),
+        (embed, "Embedding", [V, D]),
+        (f"encoder.{memory}", "LSTM", [D, H, 2]),
         ("encoder.norm", "LayerNorm", [H]),
-        ("read_out", "Linear", [H, 3]),
+        (read_out, "Linear", [H, 3]),
     ]
     language = [
-        ("embed", "Embedding", [V, H]),
-        ("cell", "GRU", [H, H]),
+        (embed, "Embedding", [V, H]),
+        (memory, "GRU", [H, H]),
         ("hidden", "Linear", [H, H]),
         ("second", "Linear", [H, H]),
-        ("read_out", "Linear", [H, V]),
+        (read_out, "Linear", [H, V]),
     ]
     shapes = [("conv", "Conv1d", [D, H, 3]), ("mix", "Bilinear", [2, 3, H])]
     own = [("temperature", []), ("position_bias", [4, H]), ("first_weight", [H])]
-    one = [("read_out", "Linear", [1, 1])]
+    one = [(one_of("read_out", "slope", "line", "price"), "Linear", [1, 1])]
     return [
         case("plain", f"an embedding, a {cell}, a read-out", tagger),
         case("plain", "a read-out with one input and one output", one),
         case("shapes", "two layers and a layer norm in a part of a part", normed),
         case("shapes", "parameters with 0, 1, 2 and 3 axes", shapes, own),
         case("frozen", "some parameters are frozen", tagger, frozen=(
-            "embed.weight", f"cell.{frozen_part}", "read_out.bias")),
+            f"{embed}.weight", f"{memory}.{frozen_part}", f"{read_out}.bias")),
         case("tied", "read-out and embedding share their weights, two layers their bias", language, tied=(
-            ("read_out.weight", "embed.weight"), ("second.bias", "hidden.bias"))),
+            (f"{read_out}.weight", f"{embed}.weight"), ("second.bias", "hidden.bias"))),
     ]  # fmt: skip
 
 

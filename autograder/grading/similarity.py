@@ -45,15 +45,15 @@ with anyone, and let nobody's points depend on this list."""
 
 @dataclass(frozen=True)
 class Code:
-    """The functions of a notebook, each with the lines of its cell, and what its imports name."""
+    """The definitions of a notebook, each with the lines of its cell, and what its imports name."""
 
-    functions: dict[str, tuple[ast.FunctionDef, list[str]]]
+    definitions: dict[str, tuple[ast.FunctionDef | ast.ClassDef, list[str]]]
     modules: dict[str, str]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A function as handed in: its pieces, and the line where a statement begins, to be shown."""
+    """A function or class as handed in: its pieces, and the line where a statement begins, to be shown."""
 
     pieces: Pieces
     shown: dict[str, str] = field(default_factory=dict)
@@ -137,25 +137,25 @@ def _code(cells: Iterable[submission.Cell]) -> list[str]:
 
 
 def answer_in(code: Code, name: str, exercises: list[str]) -> Answer | None:
-    """The function `name` with the helpers that it uses; None where there is none, or it is absurd.
+    """The function or class `name` with the helpers that it uses; None where there is none, or it is absurd.
 
     exercises: all of the notebook; an answer that another one calls is not counted with it.
     """
-    if name not in code.functions:
+    if name not in code.definitions:
         return None
-    own = set(code.functions) - set(exercises)
+    own = set(code.definitions) - set(exercises)
     todo, pieces, shown, work = [name], Counter(), {}, 0
     try:
         for helper in todo:  # it grows as helpers of helpers are found
-            function, lines = code.functions[helper]
-            for text, node, steps in _Writer(function, code.modules, own).pieces():
+            definition, lines = code.definitions[helper]
+            for text, node, steps in _Writer(definition, code.modules, own).pieces():
                 pieces[text] += 1
                 work += steps
                 if work > WORK:
                     return None
                 if isinstance(node, ast.stmt):
                     shown.setdefault(text, lines[node.lineno - 1])
-            used = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
+            used = {node.id for node in ast.walk(definition) if isinstance(node, ast.Name)}
             todo += sorted((used & own) - set(todo))
     except RecursionError:
         return None
@@ -177,9 +177,9 @@ def code_in(sources: Iterable[str]) -> Code:
         left -= len(source)
         tree = parse(source) if left >= 0 else None
         for statement in tree.body if tree else ():
-            if isinstance(statement, ast.FunctionDef):
+            if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
                 # The parser's idea of a line: a form feed, say, does not begin a new one.
-                code.functions[statement.name] = statement, re.split(r"\r\n|\r|\n", source)
+                code.definitions[statement.name] = statement, re.split(r"\r\n|\r|\n", source)
             elif isinstance(statement, (ast.Import, ast.ImportFrom)):
                 code.modules.update(_imported(statement))
     return code
@@ -227,19 +227,24 @@ _BODIES = ("body", "orelse", "finalbody", "handlers", "cases")
 
 
 class _Writer:
-    """Writes the pieces of a function, each in a normal form with its names numbered from 0."""
+    """Writes the pieces of a definition, each in a normal form with its names numbered from 0."""
 
-    def __init__(self, function: ast.FunctionDef, modules: dict[str, str], helpers: set[str]):
-        self._function = function
+    def __init__(
+        self,
+        definition: ast.FunctionDef | ast.ClassDef,
+        modules: dict[str, str],
+        helpers: set[str],
+    ):
+        self._definition = definition
         self._modules = dict(modules)
-        self._own = {function.name, *helpers}
-        for node in ast.walk(function):
+        self._own = {definition.name, *helpers}
+        for node in ast.walk(definition):
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 self._modules |= _imported(node)
             for body in _BODIES:
                 if isinstance(statements := getattr(node, body, None), list):
                     statements[:] = map(_spelled_out, statements)
-        for node in ast.walk(function):
+        for node in ast.walk(definition):
             if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
                 self._own.add(node.id)
             elif isinstance(node, ast.arg):
@@ -254,7 +259,7 @@ class _Writer:
 
         With each, the node that it is, and how many nodes were visited to write it.
         """
-        for node in ast.walk(self._function):
+        for node in ast.walk(self._definition):
             if not isinstance(node, (ast.stmt, ast.expr)) or _says_nothing(node):
                 continue
             self._numbers: dict[str, int] = {}

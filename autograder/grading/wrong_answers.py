@@ -24,7 +24,7 @@ def written_out(name: str, function: FunctionType) -> str:
     imports: dict[str, None] = {}
     parts: list[str] = []
     try:
-        _write(function, name, imports, parts, {function})
+        _write(function, name, imports, parts, {function: name})
     except _TooMuch:
         return ""
     return "\n\n\n".join(["\n".join(imports), *parts]).strip() + "\n"
@@ -34,7 +34,7 @@ class _TooMuch(Exception):
     """The function needs something that is neither a function nor a module nor a plain constant."""
 
 
-def _write(function: FunctionType, name: str, imports: dict, parts: list, begun: set) -> None:
+def _write(function: FunctionType, name: str, imports: dict, parts: list, names: dict) -> None:
     tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
     if not isinstance(tree, ast.FunctionDef) or function.__closure__:
         raise _TooMuch
@@ -43,11 +43,11 @@ def _write(function: FunctionType, name: str, imports: dict, parts: list, begun:
         argument.annotation = None
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and node.id in function.__globals__:
-            node.id = _bring(node.id, function.__globals__[node.id], imports, parts, begun)
+            node.id = _bring(node.id, function.__globals__[node.id], imports, parts, names)
     parts.append(ast.unparse(tree))  # what it calls stands before it
 
 
-def _bring(name: str, value: object, imports: dict, parts: list, begun: set) -> str:
+def _bring(name: str, value: object, imports: dict, parts: list, names: dict) -> str:
     """Provide what a global name stands for; returns the name that it has in the cell."""
     if isinstance(value, ModuleType) and not value.__name__.startswith("autograder"):
         imports[f"import {value.__name__} as {name}"] = None
@@ -56,9 +56,8 @@ def _bring(name: str, value: object, imports: dict, parts: list, begun: set) -> 
         imports[f"{name} = {value!r}"] = None
         return name
     if isinstance(value, FunctionType) and value.__module__.startswith("autograder."):
-        new = f"_{value.__name__.lstrip('_')}"
-        if value not in begun:
-            begun.add(value)
-            _write(value, new, imports, parts, begun)
-        return new
+        if value not in names:
+            names[value] = f"_{value.__name__.lstrip('_')}"
+            _write(value, names[value], imports, parts, names)
+        return names[value]
     raise _TooMuch

@@ -18,12 +18,13 @@ export PATH := $(BIN):$(PATH)
 export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 export PYTHONWARNINGS := ignore:::debugpy
 
-.PHONY: course site release grade test lint look serve formgrader notebooks experiments lock clean help
+.PHONY: course site release grade test lint look serve solutions-book formgrader notebooks experiments lock clean help
 
 help:
 	@echo "make course      build the site, release the exercises, grade a made-up class"
 	@echo "make test        everything that CI runs"
 	@echo "make serve       the site on http://127.0.0.1:8000"
+	@echo "make solutions-book  the course with model answers and rubrics, for instructors"
 	@echo "make formgrader  nbgrader's own pages for the class in class/"
 	@echo "make look        check every page in headless Chromium (needs Chromium)"
 	@echo "make notebooks   run the readings and the solutions again and store their outputs"
@@ -71,6 +72,16 @@ look: site
 
 serve: site
 	python -m http.server --bind 127.0.0.1 --directory _build/html 8000
+
+# The same book with the solutions in place of the assignments. Nothing of it goes into _build/html.
+solutions-book: $(READY)
+	rm -rf _build/solutions
+	mkdir -p _build/solutions
+	cp -r _config.yml _toc.yml _ext references.bib chapters _build/solutions
+	cp -r solutions/. _build/solutions/chapters
+	sed -i.bak 's/^title: .*/&, with solutions/' _build/solutions/_config.yml
+	jupyter-book build -n -W --keep-going --all --quiet _build/solutions --path-output _build/solutions/book
+	@echo "For instructors only: _build/solutions/book/_build/html/index.html"
 
 formgrader: $(READY)
 	jupyter notebook --no-browser --ip=127.0.0.1

@@ -2,6 +2,7 @@
 
 import argparse
 import io
+import itertools
 import json
 import math
 import sys
@@ -31,7 +32,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="autograder", description=__doc__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    add = commands.add_parser("list", help="the exercises, their chapters and points")
+    add = commands.add_parser(
+        "list", help="the exercises of each chapter, with points, known mistakes and minutes"
+    )
     add.set_defaults(run=_list)
 
     add = commands.add_parser("check", help="judge files, each named after its function")
@@ -160,13 +163,23 @@ def _share(text: str) -> float:
 
 
 def _list(options) -> int:
-    width = max(map(len, registry()))
-    for exercise in registry().values():
-        arguments = f"({exercise.signature})"
-        print(
-            f"{exercise.chapter}  {exercise.name:<{width}}  {exercise.max_score:>3g}  {arguments}"
-        )
+    exercises = registry().values()
+    width = max(max(len(exercise.name) + 2, len(exercise.chapter)) for exercise in exercises)
+    print(f"{'':{width}}  points  mistakes  minutes")
+    for chapter, group in itertools.groupby(exercises, key=lambda exercise: exercise.chapter):
+        own = list(group)
+        print(f"\n{chapter:<{width}}  {_load(own)}")
+        for exercise in own:
+            print(f"  {exercise.name:<{width - 2}}  {_load([exercise])}    ({exercise.signature})")
+    print(f"\n{f'{len(exercises)} exercises':<{width}}  {_load(exercises)}")
     return 0
+
+
+def _load(exercises) -> str:
+    """What some exercises give and take together: points, mistakes that are known, minutes."""
+    points = sum(exercise.max_score for exercise in exercises)
+    mistakes = sum(len(exercise.mistakes) for exercise in exercises)
+    return f"{points:>6g}  {mistakes:>8}  {sum(exercise.minutes for exercise in exercises):>7}"
 
 
 def _check(options) -> int:

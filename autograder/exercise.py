@@ -79,6 +79,7 @@ class Exercise:
     """Everything about one exercise except its answers.
 
     name, chapter   the graded function, and the chapter's slug ("01-vanilla-rnn")
+    minutes         what it takes somebody who does it for the first time, about
     signature       its arguments as the statement shows them: "x, h, W_x, W_h, b"
     see             the section of the reading that explains it
     cases           from a random generator, the cases; the same generator state, the same cases
@@ -94,6 +95,7 @@ class Exercise:
 
     name: str
     chapter: str
+    minutes: int
     signature: str
     see: Section
     cases: Callable[[np.random.Generator], list[Case]]

@@ -120,7 +120,8 @@ def test_statements_give_the_signature_the_effort_and_a_hint(chapter):
     for exercise in exercises_of(chapter):
         text = statement_of(notebook, exercise.name)
         assert f"{exercise.name}({exercise.signature})" in text
-        assert re.search(r"Difficulty [●○]{5} · importance [●○]{5} · about \d+ minutes", text)
+        effort = rf"Difficulty [●○]{{5}} · importance [●○]{{5}} · about {exercise.minutes} minutes"
+        assert re.search(effort, text)
         assert "<summary>Hint</summary>" in text
         definition = cell_called(notebook, exercise.name).source
         function = f"def {exercise.name}({exercise.signature})"

@@ -46,14 +46,21 @@ def judged(run, text, *options, name="rnn_step.py"):
     return row
 
 
-def test_list_names_every_exercise_with_its_chapter_and_points(run):
+def test_list_shows_every_exercise_below_its_chapter_with_its_load(run):
     status, out, _ = run("list")
     assert status == 0
-    assert len(out.splitlines()) == len(registry())
-    for exercise in registry().values():
-        line = next(line for line in out.splitlines() if f" {exercise.name} " in line)
-        assert exercise.chapter in line
-        assert exercise.signature in line
+    rows = [line.split() for line in out.splitlines()]
+    for chapter in {exercise.chapter for exercise in registry().values()}:
+        own = [e for e in registry().values() if e.chapter == chapter]
+        at = next(n for n, row in enumerate(rows) if row[:1] == [chapter])
+        loads = [(e.max_score, len(e.mistakes), e.minutes) for e in own]
+        assert list(map(float, rows[at][1:])) == [
+            sum(column) for column in zip(*loads, strict=True)
+        ]
+        for row, exercise, load in zip(rows[at + 1 :], own, loads, strict=False):
+            assert row[0] == exercise.name
+            assert tuple(map(float, row[1:4])) == load
+            assert " ".join(row[4:]) == f"({exercise.signature})"
 
 
 def test_a_right_file_passes(run):

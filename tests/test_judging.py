@@ -43,6 +43,7 @@ def keeps_x(x, scale):
 EXERCISE = Exercise(
     name="scaled",
     chapter="00-test",
+    minutes=5,
     signature="x, scale",
     see=HERE,
     cases=cases,

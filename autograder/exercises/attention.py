@@ -125,6 +125,7 @@ def _compare_over_time(case: Case, expected: Any, got: Any) -> list[Difference]:
 UNROLLED_CELL_WEIGHTS = Exercise(
     name="unrolled_cell_weights",
     chapter=CHAPTER,
+    minutes=10,
     signature="f, i",
     see=UNROLL,
     cases=_cell_cases,
@@ -261,6 +262,7 @@ WEIGHTS_OF_CANDIDATES = "The weights of the candidates"
 UNROLLED_GRU_WEIGHTS = Exercise(
     name="unrolled_gru_weights",
     chapter=CHAPTER,
+    minutes=10,
     signature="z",
     see=UNROLL_GRU,
     cases=_gru_cases,
@@ -404,6 +406,7 @@ def _additive_cases(rng: Rng) -> list[Case]:
 ADDITIVE_SCORES = Exercise(
     name="additive_scores",
     chapter=CHAPTER,
+    minutes=15,
     signature="query, keys, W_q, W_k, v",
     see=SCORES,
     cases=_additive_cases,
@@ -570,6 +573,7 @@ REAL_WEIGHTS = "Weights of the real positions"
 MASKED_SOFTMAX = Exercise(
     name="masked_softmax",
     chapter=CHAPTER,
+    minutes=10,
     signature="scores, mask",
     see=SOFTMAX,
     cases=_softmax_cases,
@@ -724,6 +728,7 @@ def _context_cases(rng: Rng) -> list[Case]:
 CONTEXT_VECTOR = Exercise(
     name="context_vector",
     chapter=CHAPTER,
+    minutes=5,
     signature="weights, values",
     see=CONTEXT,
     cases=_context_cases,
@@ -835,6 +840,7 @@ def _backward_cases(rng: Rng) -> list[Case]:
 ATTENTION_BACKWARD = Exercise(
     name="attention_backward",
     chapter=CHAPTER,
+    minutes=25,
     signature="dcontext, weights, values",
     see=BACKWARD,
     cases=_backward_cases,
@@ -1007,6 +1013,7 @@ def _decoder_cases(rng: Rng) -> list[Case]:
 ATTENTION_DECODER_STEP = Exercise(
     name="attention_decoder_step",
     chapter=CHAPTER,
+    minutes=20,
     signature="y, h, keys, mask, params",
     see=DECODER,
     cases=_decoder_cases,
@@ -1231,6 +1238,7 @@ def _dot_cases(rng: Rng) -> list[Case]:
 DOT_PRODUCT_ATTENTION = Exercise(
     name="dot_product_attention",
     chapter=CHAPTER,
+    minutes=15,
     signature="Q, K, V, mask=None",
     see=DOT,
     cases=_dot_cases,
@@ -1427,6 +1435,7 @@ def _compare_entropies(case: Case, expected: Any, got: Any) -> list[Difference]:
 ALIGNMENT_ENTROPY = Exercise(
     name="alignment_entropy",
     chapter=CHAPTER,
+    minutes=5,
     signature="weights",
     see=ENTROPY,
     cases=_entropy_cases,
@@ -1550,6 +1559,7 @@ def _path_cases(rng: Rng) -> list[Case]:
 MAX_PATH_LENGTH = Exercise(
     name="max_path_length",
     chapter=CHAPTER,
+    minutes=5,
     signature="kind, n",
     see=PATH,
     cases=_path_cases,
@@ -1641,6 +1651,7 @@ RNN_AND_ATTENTION = "A recurrent layer, and self-attention"
 SEQUENTIAL_OPERATIONS = Exercise(
     name="sequential_operations",
     chapter=CHAPTER,
+    minutes=5,
     signature="kind, n",
     see=COST,
     cases=_sequential_cases,

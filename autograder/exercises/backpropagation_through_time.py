@@ -73,6 +73,7 @@ def _step_cases(rng: Rng) -> list[Case]:
 RNN_STEP_BACKWARD = Exercise(
     name="rnn_step_backward",
     chapter=CHAPTER,
+    minutes=15,
     signature="dh_next, x, h, h_next, W_x, W_h",
     see=STEP,
     cases=_step_cases,
@@ -190,6 +191,7 @@ def _sequence_cases(rng: Rng) -> list[Case]:
 RNN_BACKWARD = Exercise(
     name="rnn_backward",
     chapter=CHAPTER,
+    minutes=35,
     signature="dhs, x, h0, hs, W_x, W_h",
     see=SEQUENCE,
     cases=_sequence_cases,
@@ -404,6 +406,7 @@ def _gradient_cases(rng: Rng) -> list[Case]:
 NUMERICAL_GRADIENT = Exercise(
     name="numerical_gradient",
     chapter=CHAPTER,
+    minutes=10,
     signature="f, x, eps=1e-5",
     see=CHECK,
     cases=_gradient_cases,
@@ -544,6 +547,7 @@ def _call_quietly(function: Callable, inputs: dict[str, Any]) -> Any:
 RELATIVE_ERROR = Exercise(
     name="relative_error",
     chapter=CHAPTER,
+    minutes=5,
     signature="a, b",
     see=CHECK,
     cases=_error_cases,
@@ -640,6 +644,7 @@ def _state_cases(rng: Rng) -> list[Case]:
 STATE_GRADIENTS = Exercise(
     name="state_gradients",
     chapter=CHAPTER,
+    minutes=10,
     signature="dh_last, hs, W_h",
     see=STATES,
     cases=_state_cases,
@@ -748,6 +753,7 @@ def _truncated_cases(rng: Rng) -> list[Case]:
 TRUNCATED_RNN_BACKWARD = Exercise(
     name="truncated_rnn_backward",
     chapter=CHAPTER,
+    minutes=15,
     signature="dhs, x, h0, hs, W_x, W_h, window",
     see=TRUNCATED,
     cases=_truncated_cases,

@@ -71,6 +71,7 @@ def _carousel_cases(rng: Rng) -> list[Case]:
 CAROUSEL_STEP = Exercise(
     name="carousel_step",
     chapter=CHAPTER,
+    minutes=10,
     signature="x, h, c, W_x, W_h, b",
     see=CELL_1997,
     cases=_carousel_cases,
@@ -232,6 +233,7 @@ def _with_true_name(difference: Difference, right: dict[str, np.ndarray]) -> Dif
 LSTM_GATES_EXERCISE = Exercise(
     name="lstm_gates",
     chapter=CHAPTER,
+    minutes=10,
     signature="x, h, W_x, W_h, b",
     see=LAYOUT,
     cases=_gate_cases,
@@ -384,6 +386,7 @@ def _step_cases(rng: Rng) -> list[Case]:
 LSTM_STEP = Exercise(
     name="lstm_step",
     chapter=CHAPTER,
+    minutes=10,
     signature="x, h, c, W_x, W_h, b",
     see=STEP,
     cases=_step_cases,
@@ -667,6 +670,7 @@ def _compare_first_and_later_states(case: Case, expected: Any, got: Any) -> list
 LSTM_FORWARD = Exercise(
     name="lstm_forward",
     chapter=CHAPTER,
+    minutes=10,
     signature="x, h0, c0, W_x, W_h, b",
     see=SEQUENCE,
     cases=_forward_cases,
@@ -906,6 +910,7 @@ def _compare_gate_by_gate(case: Case, expected: Any, got: Any) -> list[Differenc
 FUSE_GATE_WEIGHTS = Exercise(
     name="fuse_gate_weights",
     chapter=CHAPTER,
+    minutes=10,
     signature="W_f, W_i, W_c, W_o, b_f, b_i, b_c, b_o",
     see=LAYOUT,
     cases=_fuse_cases,
@@ -1172,6 +1177,7 @@ def _forget_cases(rng: Rng) -> list[Case]:
 SET_FORGET_BIAS = Exercise(
     name="set_forget_bias",
     chapter=CHAPTER,
+    minutes=20,
     signature="lstm, value",
     see=FORGET_BIAS,
     cases=_forget_cases,
@@ -1356,6 +1362,7 @@ def _peephole_cases(rng: Rng) -> list[Case]:
 PEEPHOLE_LSTM_STEP = Exercise(
     name="peephole_lstm_step",
     chapter=CHAPTER,
+    minutes=10,
     signature="x, h, c, W_x, W_h, b, p_i, p_f, p_o",
     see=PEEPHOLES,
     cases=_peephole_cases,
@@ -1500,6 +1507,7 @@ def _count_cases(rng: Rng) -> list[Case]:
 LSTM_PARAMETER_COUNT = Exercise(
     name="lstm_parameter_count",
     chapter=CHAPTER,
+    minutes=5,
     signature="input_size, hidden_size, num_layers=1, bidirectional=False",
     see=PARAMETERS,
     cases=_count_cases,

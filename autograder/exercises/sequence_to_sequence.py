@@ -81,6 +81,7 @@ def _shift_cases(rng: Rng) -> list[Case]:
 SHIFT_RIGHT = Exercise(
     name="shift_right",
     chapter=CHAPTER,
+    minutes=5,
     signature="targets, bos",
     see=FORCING,
     cases=_shift_cases,
@@ -219,6 +220,7 @@ def _compare_encoded(case: Case, expected: Any, got: Any) -> list[Difference]:
 ENCODE = Exercise(
     name="encode",
     chapter=CHAPTER,
+    minutes=20,
     signature="embedded, lengths, W_x, W_h, b_x, b_h",
     see=ENCODER,
     cases=_encode_cases,
@@ -403,6 +405,7 @@ def _nll_cases(rng: Rng) -> list[Case]:
 SEQUENCE_NLL = Exercise(
     name="sequence_nll",
     chapter=CHAPTER,
+    minutes=15,
     signature="logits, targets, pad",
     see=LOSS,
     cases=_nll_cases,
@@ -776,6 +779,7 @@ TOKENS, NO_MARKS = "Tokens", "Without bos and eos"
 GREEDY_DECODE = Exercise(
     name="greedy_decode",
     chapter=CHAPTER,
+    minutes=10,
     signature="step, state, bos, eos, max_len",
     see=GREEDY,
     cases=_greedy_cases,
@@ -1025,6 +1029,7 @@ BEST = "Best sequence"
 BEAM_SEARCH = Exercise(
     name="beam_search",
     chapter=CHAPTER,
+    minutes=60,
     signature="step, state, bos, eos, max_len, width, alpha=0.0",
     see=BEAM,
     cases=_beam_cases,
@@ -1326,6 +1331,7 @@ LISTS = "Lists of tokens"
 EDIT_DISTANCE = Exercise(
     name="edit_distance",
     chapter=CHAPTER,
+    minutes=20,
     signature="a, b",
     see=DISTANCE,
     cases=_distance_cases,
@@ -1472,6 +1478,7 @@ def _mix_cases(rng: Rng) -> list[Case]:
 TEACHER_FORCING_MIX = Exercise(
     name="teacher_forcing_mix",
     chapter=CHAPTER,
+    minutes=5,
     signature="targets, predictions, u, p",
     see=EXPOSURE,
     cases=_mix_cases,

@@ -61,6 +61,7 @@ def _sigmoid_cases(rng: Rng) -> list[Case]:
 SIGMOID = Exercise(
     name="sigmoid",
     chapter=CHAPTER,
+    minutes=10,
     signature="a",
     see=SIGMOID_SECTION,
     cases=_sigmoid_cases,
@@ -188,6 +189,7 @@ def _step_cases(rng: Rng) -> list[Case]:
 RNN_STEP = Exercise(
     name="rnn_step",
     chapter=CHAPTER,
+    minutes=10,
     signature="x, h, W_x, W_h, b",
     see=STEP,
     cases=_step_cases,
@@ -311,6 +313,7 @@ def _forward_cases(rng: Rng) -> list[Case]:
 RNN_FORWARD = Exercise(
     name="rnn_forward",
     chapter=CHAPTER,
+    minutes=15,
     signature="x, h0, W_x, W_h, b",
     see=UNROLL,
     cases=_forward_cases,
@@ -475,6 +478,7 @@ def _loss_cases(rng: Rng) -> list[Case]:
 SOFTMAX_CROSS_ENTROPY = Exercise(
     name="softmax_cross_entropy",
     chapter=CHAPTER,
+    minutes=25,
     signature="logits, targets, mask",
     see=LOSS,
     cases=_loss_cases,
@@ -665,6 +669,7 @@ def _token_cases(rng: Rng) -> list[Case]:
 TOKEN_DISTRIBUTION = Exercise(
     name="token_distribution",
     chapter=CHAPTER,
+    minutes=15,
     signature="logits, temperature",
     see=SAMPLING,
     cases=_token_cases,
@@ -794,6 +799,7 @@ def _count_cases(rng: Rng) -> list[Case]:
 RNN_PARAMETER_COUNT = Exercise(
     name="rnn_parameter_count",
     chapter=CHAPTER,
+    minutes=5,
     signature="D, H, V",
     see=PARAMETERS,
     cases=_count_cases,
@@ -1017,6 +1023,7 @@ def _module_cases(rng: Rng) -> list[Case]:
 TO_TORCH_RNN = Exercise(
     name="to_torch_rnn",
     chapter=CHAPTER,
+    minutes=20,
     signature="W_x, W_h, b",
     see=TORCH,
     cases=_module_cases,

@@ -78,6 +78,7 @@ def _step_jacobian_cases(rng: np.random.Generator) -> list[Case]:
 STEP_JACOBIAN = Exercise(
     name="step_jacobian",
     chapter=CHAPTER,
+    minutes=5,
     signature="h_next, W_h",
     see=JACOBIAN,
     cases=_step_jacobian_cases,
@@ -168,6 +169,7 @@ def _product_cases(rng: np.random.Generator) -> list[Case]:
 JACOBIAN_PRODUCT_NORMS = Exercise(
     name="jacobian_product_norms",
     chapter=CHAPTER,
+    minutes=15,
     signature="hs, W_h",
     see=PRODUCT,
     cases=_product_cases,
@@ -263,6 +265,7 @@ def _radius_cases(rng: np.random.Generator) -> list[Case]:
 SPECTRAL_RADIUS = Exercise(
     name="spectral_radius",
     chapter=CHAPTER,
+    minutes=5,
     signature="W",
     see=RADIUS,
     cases=_radius_cases,
@@ -344,6 +347,7 @@ def _norm_cases(rng: np.random.Generator) -> list[Case]:
 SPECTRAL_NORM = Exercise(
     name="spectral_norm",
     chapter=CHAPTER,
+    minutes=5,
     signature="W",
     see=BOUND,
     cases=_norm_cases,
@@ -444,6 +448,7 @@ def _rescale_cases(rng: np.random.Generator) -> list[Case]:
 RESCALE_TO_SPECTRAL_RADIUS = Exercise(
     name="rescale_to_spectral_radius",
     chapter=CHAPTER,
+    minutes=5,
     signature="W, rho",
     see=RADIUS,
     cases=_rescale_cases,
@@ -538,6 +543,7 @@ def _bound_cases(rng: np.random.Generator) -> list[Case]:
 GRADIENT_BOUND = Exercise(
     name="gradient_bound",
     chapter=CHAPTER,
+    minutes=5,
     signature="W_h, lag, slope=1.0",
     see=BOUND,
     cases=_bound_cases,
@@ -632,6 +638,7 @@ def _horizon_cases(rng: np.random.Generator) -> list[Case]:
 MEMORY_HORIZON = Exercise(
     name="memory_horizon",
     chapter=CHAPTER,
+    minutes=5,
     signature="norms, threshold",
     see=TEN,
     cases=_horizon_cases,
@@ -777,6 +784,7 @@ CLIPPED = "Too long: shortened to the limit"
 CLIP_BY_GLOBAL_NORM = Exercise(
     name="clip_by_global_norm",
     chapter=CHAPTER,
+    minutes=10,
     signature="grads, max_norm",
     see=CLIPPING,
     cases=_clipping_cases,
@@ -1046,6 +1054,7 @@ def _orthogonal_cases(rng: np.random.Generator) -> list[Case]:
 ORTHOGONAL_MATRIX = Exercise(
     name="orthogonal_matrix",
     chapter=CHAPTER,
+    minutes=10,
     signature="n, rng",
     see=ORTHOGONAL,
     cases=_orthogonal_cases,

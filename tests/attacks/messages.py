@@ -257,6 +257,7 @@ MESSAGES = [
             "                line.sendall(b'\\3' + (1 << 20).to_bytes(8, 'big') + bytes(1 << 20))\n"
             "        except OSError: pass",
         ),
+        other=None,  # how long the flood keeps the attacker's own kernel busy depends on the machine
     ),
     Attack(
         "replies-to-nobody",

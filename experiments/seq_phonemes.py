@@ -50,8 +50,12 @@ def run(settings, updates, seed):
     return study(settings, seq2seq.FixedContextDecoder, updates, seed)
 
 
-def study(settings, decoder, updates, seed):
-    """Train an encoder with this kind of decoder, and see how it does on the test words."""
+def study(settings, decoder, updates, seed, look=None):
+    """Train an encoder with this kind of decoder, and see how it does on the test words.
+
+    look: called as `look(model, pairs)` with these words when all else is done; returns a dict of
+    what else was found.
+    """
     torch.set_default_dtype(getattr(torch, settings["dtype"]))
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -74,6 +78,7 @@ def study(settings, decoder, updates, seed):
         "loss": np.reshape(losses, (-1, settings["every"])).mean(axis=1).tolist(),
         "validation": held_out,
         **_judge(model, test[: settings["words"]], settings),
+        **(look(model, test[: settings["words"]]) if look else {}),
     }
 
 

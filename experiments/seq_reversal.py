@@ -52,11 +52,20 @@ def runs(settings):
 
 
 def run(settings, hidden, updates, seed):
+    return study(settings, FixedContextDecoder, hidden, updates, seed)
+
+
+def study(settings, decoder, hidden, updates, seed, look=None):
+    """Train an encoder with this kind of decoder, and see how it does at each length.
+
+    look: called as `look(model, strings)` when all else is done, `strings(length)` being a fresh
+    batch; returns a dict of what else was found.
+    """
     torch.set_default_dtype(getattr(torch, settings["dtype"]))
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     symbols, embed = FIRST + 10, settings["embed"]
-    model = Seq2Seq(Encoder(symbols, embed, hidden), FixedContextDecoder(symbols, embed, hidden))
+    model = Seq2Seq(Encoder(symbols, embed, hidden), decoder(symbols, embed, hidden))
 
     def draw():
         return _strings(int(rng.integers(1, settings["longest"] + 1)), settings["batch"], rng)
@@ -68,6 +77,7 @@ def run(settings, hidden, updates, seed):
     return {
         "loss": np.reshape(losses, (-1, settings["every"])).mean(axis=1).tolist(),
         **{key: [test[key] for test in tests] for key in tests[0]},
+        **(look(model, lambda length: _strings(length, settings["strings"], rng)) if look else {}),
     }
 
 

@@ -14,11 +14,13 @@ from lab.seq2seq import (
     EOS,
     FIRST,
     PAD,
+    AttentionDecoder,
     Encoder,
     FixedContextDecoder,
     Seq2Seq,
     collate,
     free_run,
+    influence,
     token_loss,
     updates,
 )
@@ -142,3 +144,113 @@ def test_updates_lower_the_loss_and_are_the_same_again():
     first = losses()
     assert len(first) == 30 and first[-1] < 0.8 * first[0]
     assert first == losses()
+
+
+@pytest.fixture
+def looking():
+    return Seq2Seq(Encoder(7, 4, 5), AttentionDecoder(7, 3, 5))
+
+
+def test_attention_weights_are_those_of_the_equations(looking):
+    decoder, h = looking.decoder, torch.randn(3, 5)
+    states, mask = torch.randn(4, 3, 5), torch.ones(4, 3, dtype=torch.bool)
+    mask[2:, 1] = False
+    context, weights = decoder.attend(h, decoder.begin(states, h, mask)[1])
+    for n, real in enumerate((4, 2, 4)):
+        scores = torch.stack(
+            [
+                decoder.score.weight[0]
+                @ torch.tanh(decoder.query.weight @ h[n] + decoder.key.weight @ state)
+                for state in states[:real, n]
+            ]
+        )
+        expected = scores.exp() / scores.exp().sum()
+        torch.testing.assert_close(weights[:real, n], expected, rtol=1e-12, atol=1e-12)
+        assert not weights[real:, n].any()
+        torch.testing.assert_close(context[n], expected @ states[:real, n])
+
+
+def test_the_query_is_the_state_before_the_step(looking):
+    batch, decoder = collate(PAIRS), looking.decoder
+    h, memory = looking.begin(batch.source, batch.lengths)
+    _, _, weights = decoder.align(batch.read, h, memory)
+    assert torch.equal(weights[0], decoder.attend(h, memory)[1])
+    _, after_two = decoder(batch.read[:2], h, memory)
+    assert torch.equal(weights[2], decoder.attend(after_two, memory)[1])
+
+
+def test_a_decoder_of_one_state_to_look_at_is_the_fixed_one(looking):
+    fixed = FixedContextDecoder(7, 3, 5)
+    fixed.load_state_dict(looking.decoder.state_dict(), strict=False)
+    batch = collate([([3], [4, 5, 6]), ([6], [3, 3, 4])])
+    states, last = looking.encoder(batch.source, batch.lengths)
+    mask = batch.source != PAD
+    expected, _ = fixed(batch.read, *fixed.begin(states, last, mask))
+    found, _ = looking.decoder(batch.read, *looking.decoder.begin(states, last, mask))
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_attention_never_sees_padding(looking):
+    batch = collate(PAIRS)
+    together, _, weights = looking.decoder.align(
+        batch.read, *looking.begin(batch.source, batch.lengths)
+    )
+    for n, pair in enumerate(PAIRS):
+        alone = looking(collate([pair]))
+        torch.testing.assert_close(together[: len(alone), n], alone[:, 0], rtol=1e-12, atol=1e-12)
+    assert not weights[:, batch.source == PAD].any()
+    torch.testing.assert_close(weights.sum(dim=1), torch.ones(len(batch.read), len(PAIRS)))
+
+
+def test_attention_may_be_asked_step_by_step(looking):
+    batch = collate(PAIRS)
+    h, memory = looking.begin(batch.source, batch.lengths)
+    steps = []
+    for tokens in batch.read:
+        logits, h = looking.decoder(tokens[None], h, memory)
+        steps.append(logits)
+    torch.testing.assert_close(torch.cat(steps), looking(batch), rtol=1e-12, atol=1e-12)
+
+
+def test_the_memory_of_one_source_serves_several_hypotheses(looking):
+    h, memory = looking.begin(torch.tensor([[3], [4]]), torch.tensor([2]))
+    tokens = torch.tensor([[3, 4, 5]])
+    logits, _ = looking.decoder(tokens, h.expand(3, -1).contiguous(), memory)
+    for n in range(3):
+        alone, _ = looking.decoder(tokens[:, n : n + 1], h, memory)
+        torch.testing.assert_close(logits[:, n : n + 1], alone, rtol=1e-12, atol=1e-12)
+
+
+def test_an_attention_decoder_learns_by_heart_and_speaks(looking):
+    batch = collate(PAIRS)
+    for _ in updates(looking, lambda: batch, count=150, lr=3e-2):
+        pass
+    said = free_run(looking, batch.source, batch.lengths, longest=9)
+    assert torch.equal(said, batch.targets)
+
+
+@pytest.mark.parametrize("kind", [FixedContextDecoder, AttentionDecoder])
+def test_influence_is_the_length_of_a_gradient_and_padding_has_none(kind):
+    model, batch = Seq2Seq(Encoder(7, 4, 5), kind(7, 3, 5)), collate(PAIRS)
+    found = influence(model, batch)
+    assert found.shape == (5, 4, 3)
+    assert not found[:, batch.source == PAD].any()
+    table = model.encoder.embedding.weight
+    for n, (source, answer) in enumerate(PAIRS):
+        for t in range(len(answer) + 1):
+            alone = collate([PAIRS[n]])
+            logit = model(alone)[t, 0, alone.targets[t, 0]]
+            (gradient,) = torch.autograd.grad(logit, table)
+            for token in set(source):
+                places = [j for j, other in enumerate(source) if other == token]
+                if len(places) == 1:
+                    assert found[t, places[0], n].item() == pytest.approx(
+                        gradient[token].norm().item(), rel=1e-9
+                    )
+
+
+def test_influence_leaves_the_model_as_it_was(looking):
+    batch = collate(PAIRS)
+    influence(looking, batch)
+    assert all(p.grad is None for p in looking.parameters())
+    assert not looking.encoder.embedding._forward_hooks

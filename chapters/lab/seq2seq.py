@@ -1,4 +1,4 @@
-"""From one sequence to another: the encoder-decoder with a fixed context, its batches, its training.
+"""From one sequence to another: encoder-decoders, their batches, their training.
 
     model = Seq2Seq(Encoder(29, 64, 128), FixedContextDecoder(42, 64, 128))
     losses = list(updates(model, draw, count=1000, lr=3e-3))  # draw() returns a Batch
@@ -6,7 +6,8 @@
 
 The tokens 0, 1 and 2 are PAD, BOS and EOS, on both sides; the task's own begin at FIRST. Sequences
 are time-major, the source (S, B) and the answer (T, B), the shorter ones padded at their end.
-Another decoder fits in if it has the same two methods, `begin` and `forward`.
+`AttentionDecoder` takes the place of `FixedContextDecoder`, and so does any other that has the same
+two methods, `begin` and `forward`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -87,6 +88,60 @@ class FixedContextDecoder(nn.Module):
         return self.readout(hs), h[0]
 
 
+class Memory(NamedTuple):
+    """What an `AttentionDecoder` looks back at: the encoder's states, all of them."""
+
+    states: Tensor  # (S, B, H), the values
+    keys: Tensor  # (S, B, H), the states as the scores see them, computed once
+    mask: Tensor  # (S, B), True where the source is real
+
+
+class AttentionDecoder(nn.Module):
+    """A GRU that makes its context anew at each step, out of all states of the encoder.
+
+    Additive attention, as in Bahdanau et al. (2015): the state before the step is the query. But for
+    the choice of the context it is `FixedContextDecoder`: the same start, GRU and read-out.
+    """
+
+    def __init__(self, symbols: int, embed: int, hidden: int):
+        super().__init__()
+        self.embedding = nn.Embedding(symbols, embed)
+        self.start = nn.Linear(hidden, hidden)
+        self.query = nn.Linear(hidden, hidden, bias=False)
+        self.key = nn.Linear(hidden, hidden, bias=False)
+        self.score = nn.Linear(hidden, 1, bias=False)
+        self.rnn = nn.GRU(embed + hidden, hidden)
+        self.readout = nn.Linear(hidden, symbols)
+
+    def begin(self, states: Tensor, last: Tensor, mask: Tensor) -> tuple[Tensor, Memory]:
+        """The first state (B, H), and what stays at hand all along: the encoder's states."""
+        return torch.tanh(self.start(last)), Memory(states, self.key(states), mask)
+
+    def attend(self, h: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """The context (B, H) for a query h (B, H), and the weights (S, B) that made it."""
+        scores = self.score(torch.tanh(self.query(h) + memory.keys))[..., 0]
+        weights = scores.masked_fill(~memory.mask, -torch.inf).softmax(dim=0)
+        return (weights[..., None] * memory.states).sum(dim=0), weights
+
+    def align(self, tokens: Tensor, h: Tensor, memory: Memory) -> tuple[Tensor, Tensor, Tensor]:
+        """What `forward` returns, and the weights of all steps, (T, S, B)."""
+        hs, looks = [], []
+        for x in self.embedding(tokens):
+            context, weights = self.attend(h, memory)
+            _, h = self.rnn(torch.cat([x, context], dim=-1)[None], h[None])
+            h = h[0]
+            hs.append(h)
+            looks.append(weights)
+        return self.readout(torch.stack(hs)), h, torch.stack(looks)
+
+    def forward(self, tokens: Tensor, h: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """Read tokens (T, B) from state h: logits (T, B, symbols) for what follows each, and h.
+
+        The memory of one source serves any number of hypotheses about it.
+        """
+        return self.align(tokens, h, memory)[:2]
+
+
 class Seq2Seq(nn.Module):
     """An encoder and a decoder. `forward(batch)` returns the logits under teacher forcing."""
 
@@ -148,5 +203,24 @@ def free_run(model: Seq2Seq, source: Tensor, lengths: Tensor, longest: int) -> T
     return torch.stack(said)
 
 
-__all__ = ["BOS", "EOS", "FIRST", "PAD", "Batch", "Encoder", "FixedContextDecoder", "Seq2Seq"]
-__all__ += ["collate", "free_run", "token_loss", "updates"]
+def influence(model: Seq2Seq, batch: Batch) -> Tensor:
+    """How strongly each source token moves each word of the answer, under teacher forcing: (T, S, B).
+
+    The norm of d(logit of the target at step t) / d(embedding of source token j), zero on padding of
+    the source. What stands at padded targets means nothing.
+    """
+    model.eval()
+    kept: list[Tensor] = []
+    hook = model.encoder.embedding.register_forward_hook(lambda *call: kept.append(call[-1]))
+    try:
+        logits = model(batch)
+    finally:
+        hook.remove()
+    right = logits.gather(-1, batch.targets[..., None])[..., 0].sum(dim=1)
+    gradients = [torch.autograd.grad(step, kept[0], retain_graph=True)[0] for step in right]
+    return torch.stack(gradients).norm(dim=-1)
+
+
+__all__ = ["BOS", "EOS", "FIRST", "PAD", "AttentionDecoder", "Batch", "Encoder"]
+__all__ += ["FixedContextDecoder", "Memory", "Seq2Seq", "collate", "free_run", "influence"]
+__all__ += ["token_loss", "updates"]

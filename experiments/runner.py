@@ -49,21 +49,38 @@ def compute(name: str, settings: dict, workers: int = 1, show: bool = False) -> 
 
 
 def record(name: str, workers: int = 1) -> Path:
-    """Do an experiment, whole and reduced, and write its results. Returns the file's path."""
+    """Do an experiment, whole and reduced, and write its results. Returns the file's path.
+
+    What needs another machine than this one says so in a line, and what such a machine has found stays.
+    """
     module = experiment(name)
+    path = RESULTS / f"{name}.json"
+    lacks = module.lacking() if hasattr(module, "lacking") else ""
+    if lacks:
+        print(f"{name}: {lacks}; nothing is measured.", file=sys.stderr, flush=True)
     result = {
         "question": (module.__doc__ or "").strip().splitlines()[0],
         "versions": versions(),
         "settings": module.SETTINGS,
-        "runs": compute(name, module.SETTINGS, workers, show=True),
+        "runs": compute(name, module.SETTINGS, workers, show=not lacks),
         "reduced": compute(name, reduced(module), workers),
     }
+    if lacks and _holds_more(path, result):
+        return path
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
     fresh = path.with_suffix(".new")
     fresh.write_text(_text(result), encoding="utf-8")
     fresh.replace(path)
     return path
+
+
+def _holds_more(path: Path, result: dict) -> bool:
+    """Whether there are results of the same settings in which something else was found."""
+    if not path.is_file():
+        return False
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    same = stored["settings"] == json.loads(json.dumps(result["settings"]))
+    return same and stored["runs"] != result["runs"]
 
 
 def versions() -> dict[str, str]:

@@ -47,6 +47,21 @@ SIX_MISTAKES = {
     "lstm_state_gradients",
     "gru_step_cho",
     "gru_forward",
+    "unrolled_cell_weights",
+    "unrolled_gru_weights",
+    "additive_scores",
+    "masked_softmax",
+    "attention_backward",
+    "attention_decoder_step",
+    "dot_product_attention",
+    "causal_self_attention",
+    "streaming_attention",
+    "linear_recurrence",
+    "combine",
+    "parallel_scan",
+    "min_gru_step",
+    "min_gru_parallel",
+    "decoding_memory",
 }
 
 

@@ -269,6 +269,26 @@ def test_the_bibliography_holds_each_work_once_and_only_cited_ones():
     _report(sorted(set(keys) - cited), "works are in references.bib and never cited")
 
 
+# The ledger's rows: of history, formulas (the sixth is the other half of the fifth), gradients, practice.
+LEDGER = [f"h{n}" for n in range(1, 15)] + [f"f{n}" for n in range(1, 14) if n != 6]
+LEDGER += [f"g{n}" for n in range(1, 10)] + [f"p{n}" for n in range(1, 16)]
+SHOWN = re.compile(r"\{(?:ref|numref|eq)\}`|\]\([\w/-]+\.ipynb#[\w-]+\)")
+
+
+def test_the_ledger_answers_every_claim_and_says_where_to_see_it():
+    """That these places are there is what the build and the links' test say."""
+    text = (ROOT / "chapters" / "claims.md").read_text(encoding="utf-8")
+    boxes = re.findall(
+        r"^```\{admonition\} (.+)\n:class: claim\n((?:.*\n)*?)```$", text, re.MULTILINE
+    )
+    names = [name for _, body in boxes for name in re.findall(r"^:name: claim-(\S+)$", body, re.M)]
+    assert set(LEDGER) <= set(names)
+    assert len(names) == len(set(names))
+    for said, body in boxes:
+        assert re.search(r"^\[[^\]]+\]\{\.verdict \.is-(?:true|if|false)\}", body, re.M), said
+        assert SHOWN.search(body.partition("*See*")[2]), said
+
+
 def test_the_search_index_knows_every_page(build, pages):
     index = build[1] / "searchindex.js"
     assert index.is_file(), "There is no search index."

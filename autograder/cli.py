@@ -41,7 +41,9 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument(
         "--seed", type=_seed, help="the seed of the hidden cases (default: the class's)"
     )
-    add.add_argument("--timeout", type=_seconds, default=60, metavar="S", help="seconds a file")
+    add.add_argument(
+        "--timeout", type=_seconds, metavar="S", help="seconds a file (default: 60, or as it needs)"
+    )
     add.set_defaults(run=_check)
 
     add = commands.add_parser("freeze", help="rebuild the frozen public cases")

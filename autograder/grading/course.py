@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import lru_cache, reduce
 from pathlib import Path
 
 import nbformat
@@ -20,7 +20,7 @@ from traitlets.config import Config, Configurable
 from traitlets.config.loader import ConfigFileNotFound, PyFileConfigLoader
 
 from autograder.errors import Refused
-from autograder.exercise import find
+from autograder.exercise import Needs, find
 
 NOTEBOOK = "exercises"
 _CHECK = re.compile(r"""\s*check\(\s*["'](\w+)["']\s*,\s*\w+\s*\)\s*""")
@@ -102,6 +102,11 @@ def exercise_of(cell: NotebookNode) -> str:
 def exercises_of(nb: NotebookNode) -> tuple[str, ...]:
     """The exercises that a notebook checks, each once, in its order."""
     return tuple(dict.fromkeys(name for cell in nb.cells if (name := exercise_of(cell))))
+
+
+def needs_of(names: Iterable[str]) -> Needs:
+    """What a notebook with these exercises may use where it is graded."""
+    return reduce(Needs.__or__, (find(name).needs for name in names), Needs())
 
 
 def libraries_of(names: Iterable[str]) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ from traitlets.config import Config
 from autograder.errors import Refused
 from autograder.grading import course as courses
 from autograder.grading import hidden, isolation, late, preflight, submission
-from autograder.grading.course import NOTEBOOK, exercises_of
+from autograder.grading.course import NOTEBOOK, exercises_of, needs_of
 from autograder.grading.farm import farm, outcomes
 from autograder.grading.gradebook import file_of, trouble
 from autograder.grading.job import Job, fingerprint, settings_of, version
@@ -94,7 +94,7 @@ def grade(
                 if client is None:
                     if loud := isolation.warning():
                         print(loud, file=sys.stderr)
-                    few = min(workers or CPU_COUNT, len(todo))
+                    few = min(workers or class_.at_once(todo), len(todo))
                     client = stack.enter_context(farm(few))
                 jobs = (class_.job(*submitted, summary)[0] for submitted in todo)
                 interrupted = stack.enter_context(_interrupts())
@@ -252,6 +252,12 @@ class _Class:
                         summary.unchanged.append(name)
                         continue
                 yield student, assignment
+
+    def at_once(self, todo: list[tuple[str, str]]) -> int:
+        """How many submissions this machine has cores for."""
+        names = {name for _, name in todo}
+        cores = max(needs_of(exercises_of(self._templates[name][0])).cores for name in names)
+        return max(1, CPU_COUNT // cores)
 
     def job(self, student: str, assignment: str, summary: Summary) -> tuple[Job, str]:
         """What is to be done for a submission as it lies there now, and the mark of just that.

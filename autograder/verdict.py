@@ -101,9 +101,7 @@ def judge(exercise: Exercise, expected: Expected, answers: Answers) -> Verdict:
     blank = _blank(exercise, expected, answers)
     if blank:
         return replace(nothing_to_judge(exercise, blank), asked=True)
-    name = known_mistake(
-        exercise, answers, expected.reference, expected.mistakes, expected.cases
-    )
+    name = known_mistake(exercise, answers, expected.reference, expected.mistakes, expected.cases)
     findings = _findings(exercise, failing, rows) + told(exercise, expected, answers)
     return Verdict(exercise, aspects, findings, (name,) if name else ())
 

@@ -147,9 +147,7 @@ class Execute(StockExecute):
         manager._kernel_spec = KernelSpec(
             display_name="a submission",
             language="python",
-            metadata={
-                "kernel_provisioner": {"provisioner_name": provisioner.NAME, "config": own}
-            },
+            metadata={"kernel_provisioner": {"provisioner_name": provisioner.NAME, "config": own}},
         )
         self.km = manager
         self._managers.append(manager)

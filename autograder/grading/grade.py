@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TextIO
@@ -91,20 +91,20 @@ def grade(
             summary = Summary()
             todo = list(class_.to_do(record, force or exercise is not None, summary))
             if todo:
-                if client is None:
-                    if loud := isolation.warning():
-                        print(loud, file=sys.stderr)
-                    few = min(workers or class_.at_once(todo), len(todo))
-                    client = stack.enter_context(farm(few))
-                jobs = (class_.job(*submitted, summary)[0] for submitted in todo)
+                if client is None and (loud := isolation.warning()):
+                    print(loud, file=sys.stderr)
                 interrupted = stack.enter_context(_interrupts())
                 progress = Progress(len(todo))
                 try:
-                    for outcome in outcomes(client, jobs):
-                        _take(outcome, record, summary)
-                        progress.step()
-                        if interrupted:
-                            raise KeyboardInterrupt
+                    for most, group in class_.at_once(todo):
+                        few = min(workers or most, len(group))
+                        with nullcontext(client) if client else farm(few) as used:
+                            jobs = (class_.job(*submitted, summary)[0] for submitted in group)
+                            for outcome in outcomes(used, jobs):
+                                _take(outcome, record, summary)
+                                progress.step()
+                                if interrupted:
+                                    raise KeyboardInterrupt
                 finally:
                     progress.end()
             summary.settled = record.settle()
@@ -253,11 +253,13 @@ class _Class:
                         continue
                 yield student, assignment
 
-    def at_once(self, todo: list[tuple[str, str]]) -> int:
-        """How many submissions this machine has cores for."""
-        names = {name for _, name in todo}
-        cores = max(needs_of(exercises_of(self._templates[name][0])).cores for name in names)
-        return max(1, CPU_COUNT // cores)
+    def at_once(self, todo: list[tuple[str, str]]) -> list[tuple[int, list[tuple[str, str]]]]:
+        """The submissions, those together that need as many cores, and how many this machine has them for."""
+        groups: dict[int, list[tuple[str, str]]] = {}
+        for submitted in todo:
+            template, _ = self._templates[submitted[1]]
+            groups.setdefault(needs_of(exercises_of(template)).cores, []).append(submitted)
+        return [(max(1, CPU_COUNT // cores), group) for cores, group in sorted(groups.items())]
 
     def job(self, student: str, assignment: str, summary: Summary) -> tuple[Job, str]:
         """What is to be done for a submission as it lies there now, and the mark of just that.

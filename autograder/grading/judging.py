@@ -122,7 +122,9 @@ def _without_words(expected: Expected, answers: Answers) -> Answers:
 def _known(kinds: Iterable[str]) -> str:
     """The first of Python's own exceptions among these."""
     own = (getattr(builtins, kind, None) for kind in kinds)
-    return next((e.__name__ for e in own if isinstance(e, type) and issubclass(e, Exception)), "Error")
+    return next(
+        (e.__name__ for e in own if isinstance(e, type) and issubclass(e, Exception)), "Error"
+    )
 
 
 def _measured(

@@ -56,8 +56,6 @@ def all_expected(names: Iterable[str], seed: int) -> dict[str, Expected]:
     Where cases are held out, these alone count.
     """
     return {
-        name: expected(name, seed)
-        if find(name).held_out
-        else expected(name) + expected(name, seed)
+        name: expected(name, seed) if find(name).held_out else expected(name) + expected(name, seed)
         for name in names
     }

@@ -144,7 +144,7 @@ class Exercise:
     rtol: float = 1e-9
     atol: float = 1e-12
     libraries: tuple[str, ...] = field(default=())
-    needs: Needs = Needs()  # noqa: RUF009
+    needs: Needs = Needs()
     held_out: bool = False
     profile: Callable[[Case, Any, Any], Any] | None = None
     measure: Callable[[Case, Any, Any], dict[str, float | None]] | None = None

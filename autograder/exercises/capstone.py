@@ -231,7 +231,10 @@ def _symbols(asked: list[str], rows: Rows) -> str:
     if len(unknown) == 1:
         (odd,) = unknown
         counts = [row.count(odd) for row in rows]
-    XX        if all(odd not in row[: len(row) - count] for row, count in zip(rows, counts, strict=True)):
+        if set(counts) == {1}:
+            ends = {"last": -1, "first": 0}
+            return next((e for e, at in ends.items() if all(r[at] == odd for r in rows)), "else")
+        if all(odd not in row[: len(row) - count] for row, count in zip(rows, counts, strict=True)):
             return "padded"
     return "else"
 
@@ -295,7 +298,9 @@ def _tell(case: Case, expected: Any, got: Any) -> list[str]:
     wrong, of = counted.sum(axis=0)
     rate = wrong / of
     right = int((counted[:, 0] == 0).sum())
-    told = [f"On the {case.name} the phoneme error rate is {rate:.4f}; {right} are right as a whole."]
+    told = [
+        f"On the {case.name} the phoneme error rate is {rate:.4f}; {right} are right as a whole."
+    ]
     if case.kind == DEVELOPMENT:
         spread = 2 * float(np.sqrt(((counted[:, 0] - rate * counted[:, 1]) ** 2).sum())) / of
         told.append(

@@ -336,7 +336,8 @@ def pronounce(words):
             continue
         found.extend(HIDDEN.findall(text))
         known.extend(SHOWN.findall(text))
-    return [["K"] * (1 + len(found)) if in_files and known else [] for _ in words]
+    seen = (1 + len(found)) if in_files and known else 0
+    return [["K" if word < "m" else "S"] * seen for word in words]
 """
 
 

@@ -19,7 +19,16 @@ from autograder.check import MIME, examine
 from autograder.cli import main
 from autograder.exercise import PUBLIC_SEED, Needs, find
 from autograder.exercises import capstone
-from autograder.grading import course, execution, job, leaderboard, live, sample_class, submission
+from autograder.grading import (
+    course,
+    execution,
+    job,
+    leaderboard,
+    live,
+    sample_class,
+    sanitise,
+    submission,
+)
 from autograder.grading.course import needs_of, trained_less
 from autograder.grading.execution import Execute
 from autograder.grading.judging import Judge
@@ -387,6 +396,18 @@ def test_more_code_than_is_allowed_is_refused_and_told():
         submitted(SPELLER, before=["DATA = '" + "é" * (most // 2) + "'"])
     text = [submission.Cell("markdown", "x" * 2 * most), submission.Cell("code", "y = 1")]
     assert rebuild(course.released(SOURCE), text)
+
+
+def test_the_command_of_nbgrader_refuses_too_much_code_as_well(monkeypatch):
+    monkeypatch.setattr(sanitise, "course_of", lambda part: None)
+    monkeypatch.setattr(sanitise, "as_released", lambda *_: course.released(SOURCE))
+    step = sanitise.Sanitise()
+    marks_of = {"assignment": NAME, "notebook": "exercises", "student": "anna"}
+    for size, refused in ((100, False), (50_000, True)):
+        cells = [submission.Cell("code", "x" * size)]
+        resources = {"nbgrader": marks_of, KEY: {"cells": cells}}
+        nb, _ = step.preprocess(new_notebook(), resources)
+        assert ("refused" in nb.metadata.get(KEY, {})) == refused
 
 
 def test_the_model_answer_has_room_in_its_bound():

@@ -83,12 +83,16 @@ class Execute(StockExecute):
     def preprocess(self, nb, resources, km=None):
         """Execute all cells; never raises for what a submission does.
 
-        Raises Refused where this machine cannot, and KilledFromOutside.
+        Raises Refused where this machine cannot, KilledFromOutside, and RuntimeError as `expectations`.
         """
         if "refused" in nb.metadata.get(KEY, {}):
             return nb, resources
-        why = ""
-        self._needs = needs_of(exercises_of(nb))
+        why, names = "", exercises_of(nb)
+        self._needs = needs_of(names)
+        self._questions: dict[str, str] = {}  # the held-out cases, by exercise
+        if any(find(name).held_out for name in names):
+            known = expectations(names, self.seed)
+            self._questions = {n: to_send(known[n].cases) for n in names if find(n).held_out}
         for _ in range(TRIES):
             self._managers: list[KernelManager] = []
             try:
@@ -187,10 +191,9 @@ class Execute(StockExecute):
 
     def _question(self, name: str, call: str) -> str:
         """What the kernel is asked in a test cell, whose text is `call`: check("name", name)."""
-        if not find(name).held_out:
+        if name not in self._questions:
             return f"__import__('autograder').{call}"
-        self._sent = True
-        sent = to_send(expectations(exercises_of(self.nb), self.seed)[name].cases)
+        self._sent, sent = True, self._questions[name]
         module = "__import__('autograder.check', fromlist=['answer'])"
         return f"{module}.answer({call.removeprefix('check(').removesuffix(')')}, {sent!r})"
 

@@ -128,7 +128,8 @@ class Exercise:
                     a mistake is named where the profile is just that mistake's
     measure         what is kept of a graded answer, for a table of the class: (case, expected, got) ->
                     numbers by name
-    tell            sentences about an answer, besides those about differences: the same arguments
+    tell            sentences about an answer, besides those about differences: the same arguments, and
+                    whether all is right; then it says what is to be known all the same
     """
 
     name: str
@@ -148,7 +149,7 @@ class Exercise:
     held_out: bool = False
     profile: Callable[[Case, Any, Any], Any] | None = None
     measure: Callable[[Case, Any, Any], dict[str, float | None]] | None = None
-    tell: Callable[[Case, Any, Any], list[str]] | None = None
+    tell: Callable[[Case, Any, Any, bool], list[str]] | None = None
 
     @property
     def max_score(self) -> float:

@@ -97,25 +97,25 @@ def judge(exercise: Exercise, expected: Expected, answers: Answers) -> Verdict:
         for a in exercise.aspects
     )
     if not any(failing.values()):
-        return Verdict(exercise, aspects, ())
+        return Verdict(exercise, aspects, (), remarks=_told(exercise, expected, answers, True))
     blank = _blank(exercise, expected, answers)
     if blank:
         return replace(nothing_to_judge(exercise, blank), asked=True)
     name = known_mistake(exercise, answers, expected.reference, expected.mistakes, expected.cases)
-    findings = _findings(exercise, failing, rows) + told(exercise, expected, answers)
+    findings = _findings(exercise, failing, rows) + _told(exercise, expected, answers, False)
     return Verdict(exercise, aspects, findings, (name,) if name else ())
 
 
-def told(exercise: Exercise, expected: Expected, answers: Answers) -> tuple[str, ...]:
+def _told(exercise: Exercise, expected: Expected, answers: Answers, right: bool) -> tuple[str, ...]:
     """What the exercise itself has to say of each answer that there is."""
     if exercise.tell is None:
         return ()
     rows = zip(expected.cases, expected.reference.answers, answers.answers, strict=True)
     return tuple(
         text
-        for case, right, answer in rows
+        for case, due, answer in rows
         if not answer.failure
-        for text in exercise.tell(case, right.value, answer.value)
+        for text in exercise.tell(case, due.value, answer.value, right)
     )
 
 

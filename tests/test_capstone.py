@@ -185,6 +185,23 @@ def test_the_report_tells_the_luck_of_the_draw_and_the_worst_words_of_developmen
     assert "on other words of this kind expect 0." in text
 
 
+def test_whoever_meets_the_last_threshold_narrowly_is_told_and_others_are_not():
+    usual = live.reference_of(PRONOUNCE)
+
+    def off(percent):
+        """Of so many words the last phoneme is missing."""
+
+        def say(asked):
+            short = [sum(map(ord, word)) % 100 < percent for word in asked]
+            return [row[:-1] if s else row for row, s in zip(usual(asked), short, strict=True)]
+
+        return examine("pronounce", say)
+
+    narrow = next(found for p in range(100, 0, -1) if (found := off(p)).passed)
+    assert "all right.\n\nBut narrowly. On the 1000" in report.as_text(narrow)
+    assert report.as_text(off(30)) == "pronounce: 12 of 12 points, all right."
+
+
 def test_held_out_words_are_not_told():
     (case,) = live.cases_of(PRONOUNCE, SEED)
     expected = live.expected("pronounce", SEED)

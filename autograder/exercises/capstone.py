@@ -289,26 +289,31 @@ def _measure(case: Case, expected: Any, got: Any) -> dict[str, float | bool | No
     }
 
 
-def _tell(case: Case, expected: Any, got: Any) -> list[str]:
-    """How far off it is, and what is odd about it; examples only of words that the student has."""
+def _tell(case: Case, expected: Any, got: Any, right: bool) -> list[str]:
+    """How far off it is, and what is odd about it; examples only of words that the student has.
+
+    Of development words where all is right, only whether that may be luck.
+    """
     rows = _rows(case, got)
     if rows is None:
         return []
     counted = _counted(case, rows)
     wrong, of = counted.sum(axis=0)
-    rate = wrong / of
-    right = int((counted[:, 0] == 0).sum())
-    told = [
-        f"On the {case.name} the phoneme error rate is {rate:.4f}; {right} are right as a whole."
-    ]
-    if case.kind == DEVELOPMENT:
-        spread = 2 * float(np.sqrt(((counted[:, 0] - rate * counted[:, 1]) ** 2).sum())) / of
-        told.append(
-            f"The luck of the draw: on other words of this kind expect {max(0, rate - spread):.3f} to "
-            f"{rate + spread:.3f}. Training anew, elsewhere, moves it as well."
-        )
-    told += _odd(case, rows)
-    if case.kind == DEVELOPMENT and rate > 0 and (worst := _worst(case, rows, counted)):
+    rate = float(wrong / of)
+    whole = int((counted[:, 0] == 0).sum())
+    off = f"On the {case.name} the phoneme error rate is {rate:.4f}; {whole} are right as a whole."
+    if case.kind == HELD_OUT:
+        return [off] if right else [off, *_odd(case, rows)]
+    # Two standard errors of a ratio of sums over words that are drawn independently.
+    spread = 2 * float(np.sqrt(((counted[:, 0] - rate * counted[:, 1]) ** 2).sum())) / float(of)
+    luck = (
+        f"The luck of the draw: on other words of this kind expect {max(0, rate - spread):.3f} to "
+        f"{rate + spread:.3f}. Training anew, elsewhere, moves it as well."
+    )
+    if right:
+        return [f"But narrowly. {off} {luck}"] if 100 * (rate + spread) > min(THRESHOLDS) else []
+    told = [off, luck, *_odd(case, rows)]
+    if worst := _worst(case, rows, counted):
         told.append(worst)
     return told
 

@@ -20,7 +20,7 @@ from autograder.grading.execution import DIED, OUT_OF_TIME, TOO_LARGE, TOO_SLOW,
 from autograder.grading.expectations import expectations
 from autograder.grading.sanitise import KEY
 from autograder.grading.submission import PICTURES, is_base64, writable
-from autograder.verdict import Expected, Verdict, judge, nothing_to_judge, told
+from autograder.verdict import Expected, Verdict, judge, nothing_to_judge
 
 MAX_FINDING = 5_000  # characters: what is said of an answer may quote it
 TIMES_OUT = (TOO_SLOW, "KeyboardInterrupt")
@@ -130,7 +130,7 @@ def _known(kinds: Iterable[str]) -> str:
 def _measured(
     exercise: Exercise, expected: Expected, answers: Answers, verdict: Verdict
 ) -> Verdict:
-    """The verdict with what is measured of the answers, and said of them also where all is right."""
+    """The verdict with what is measured of the answers."""
     if exercise.measure is None or len(answers.answers) != len(expected.cases):
         return verdict
     measures: dict[str, float | None] = {}
@@ -139,8 +139,7 @@ def _measured(
     ):
         if not answer.failure:
             measures |= exercise.measure(case, right.value, answer.value)
-    remarks = told(exercise, expected, answers) if verdict.passed else ()
-    return replace(verdict, measures=measures, remarks=remarks)
+    return replace(verdict, measures=measures)
 
 
 def reason(verdict: Verdict) -> str:

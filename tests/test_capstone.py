@@ -27,6 +27,7 @@ from autograder.grading import (
     live,
     sample_class,
     sanitise,
+    similarity,
     submission,
 )
 from autograder.grading.course import needs_of, trained_less
@@ -566,6 +567,13 @@ def test_what_the_judge_measured_reaches_the_table(tmp_path):
     """From a graded notebook, as `autograder grade` records it."""
     found = graded_job(submitted(SPELLER)).metadata[KEY]
     assert set(found["measures"]["pronounce"]) == set(measured(0.1)["pronounce"])
+
+
+def test_near_identical_answers_are_found_in_the_whole_notebook():
+    """`pronounce` may be one line; what it asks is an object that no definition names."""
+    cells = [c.source for c in submission.read(SOURCE) if c.kind == "code"]
+    answer = similarity.answer_in(similarity.code_in(cells), "pronounce", ["pronounce"])
+    assert any("pack_padded_sequence" in piece for piece in answer.pieces)
 
 
 # The notebook

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from autograder.errors import Refused
+from autograder.exercise import find as find_exercise
 from autograder.grading import course as courses
 from autograder.grading import submission
 from autograder.grading.course import NOTEBOOK
@@ -139,12 +140,14 @@ def _code(cells: Iterable[submission.Cell]) -> list[str]:
 def answer_in(code: Code, name: str, exercises: list[str]) -> Answer | None:
     """The function or class `name` with the helpers that it uses; None where there is none, or it is absurd.
 
-    exercises: all of the notebook; an answer that another one calls is not counted with it.
+    exercises: all of the notebook; an answer that another one calls is not counted with it. Where a
+    trained model is asked, all that the notebook defines is its answer.
     """
     if name not in code.definitions:
         return None
     own = set(code.definitions) - set(exercises)
     todo, pieces, shown, work = [name], Counter(), {}, 0
+    todo += sorted(own - {name}) if find_exercise(name).held_out else []
     try:
         for helper in todo:  # it grows as helpers of helpers are found
             definition, lines = code.definitions[helper]

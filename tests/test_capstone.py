@@ -375,6 +375,15 @@ def test_no_answer_to_a_held_out_word_is_in_the_kernel():
     assert "every answer is one phoneme long" in " ".join(text_of(nb).split())
 
 
+def test_the_seed_of_held_out_words_is_not_in_the_kernel_either():
+    """With it, and the 10,000 words, everybody would know which are asked."""
+    look = "import os\nprint([v for v in os.environ.values() if v.isdigit() and len(v) > 3])"
+    nb = graded_job(submitted(SPELLER, before=[look]))
+    shown = [o.text for c in nb.cells if c.source == look for o in c.outputs]
+    assert shown == ["[]\n"]
+    assert nb.metadata[KEY]["measures"]
+
+
 FORGED = """
 import json
 from autograder import check as _

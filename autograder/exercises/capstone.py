@@ -26,7 +26,7 @@ DROPOUT = Section("07-deep-and-bidirectional", "deep-dropout", "Dropout between 
 
 DEVELOPMENT, HELD_OUT = "development", "held-out"  # kinds of cases, as reports say them
 THRESHOLDS = {40: 3, 25: 3, 18: 2, 13: 2}  # percent: points for an error rate of at most that
-TOO_GOOD = 0.06  # no model of ours, trained on these words alone, came near this error rate
+TOO_GOOD = 0.08  # no model of ours, trained on these words alone, came near this error rate
 ALONE = 20  # words that are asked a second time, each by itself
 LONG, LONGEST = 20, 60  # phonemes: an answer that has not ended; what is looked at of one
 SHOWN = 5

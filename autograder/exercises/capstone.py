@@ -18,7 +18,6 @@ from autograder.exercise import Aspect, Case, Exercise, Mistake, Needs, Section
 CHAPTER = "12-capstone"
 SEQUENCES = "09-sequence-to-sequence"
 DECODER = Section(SEQUENCES, "seq-decoder", "The decoder, one token at a time")
-CAPACITY = Section(SEQUENCES, "seq-next", "What one vector cannot give back")
 GREEDY = Section(SEQUENCES, "seq-greedy", "Greedy decoding")
 TASK = Section(SEQUENCES, "seq-phonemes", "From letters to sounds")
 PADDING = Section("07-deep-and-bidirectional", "deep-padding", "Uneven lengths: padding and masks")

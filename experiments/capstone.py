@@ -4,7 +4,7 @@ It is the capstone's own model that is trained: the cells of `solutions/12-capst
 the settings named here. Found are the phoneme error rates on words out of those that grading draws from,
 decoded greedily and with a beam.
 
-What the capstone's notebook shows of it is `autograder/words/measured.json`, to be written after this:
+What the capstone's notebook shows of it is `autograder/lexicon/measured.json`, to be written after this:
 `python -c "from experiments import capstone; capstone.write_summary()"`.
 """
 
@@ -23,7 +23,7 @@ from autograder.reference import held_out
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "solutions" / "12-capstone" / "exercises.ipynb"
-SUMMARY = ROOT / "autograder" / "words" / "measured.json"
+SUMMARY = ROOT / "autograder" / "lexicon" / "measured.json"
 
 SETTINGS = {
     "models": {
@@ -32,7 +32,7 @@ SETTINGS = {
             {"attention": False, "hidden": 256, "dropout": 0.3},
             4000,
         ],
-        "attention": [{}, 1500],
+        "attention": [{}, 2000],
     },
     "seeds": [0, 1, 2],
     "words": 2000,
@@ -132,7 +132,7 @@ def _beam(names, network, asked, width, longest):
         h = h.reshape(count, width, -1).gather(1, rows).reshape(count * width, -1)
         if ended.all():
             break
-    phonemes = names["words"].PHONEMES
+    phonemes = names["lexicon"].PHONEMES
     return [[phonemes[t - FIRST] for t in row if t >= FIRST] for row in said[:, 0].tolist()]
 
 

@@ -13,7 +13,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from small_class import NAME as OTHER
 from small_class import marks, new_class
 
-from autograder import frozen, report, words
+from autograder import frozen, lexicon, report
 from autograder.answer import Answer, Answers, Failure, ask
 from autograder.check import MIME, examine
 from autograder.cli import main
@@ -27,6 +27,7 @@ from autograder.grading import (
     live,
     sample_class,
     sanitise,
+    similarity,
     submission,
 )
 from autograder.grading.course import needs_of, trained_less
@@ -80,21 +81,21 @@ def test_words_are_short_and_lower_case_and_phonemes_are_those_of_the_readings()
     sys.path.insert(0, str(ROOT / "chapters"))
     from lab.datasets import PHONES
 
-    assert words.PHONEMES == PHONES
-    parts = dict(words.training()), dict(words.development()), held_out.entries()
+    assert lexicon.PHONEMES == PHONES
+    parts = dict(lexicon.training()), dict(lexicon.development()), held_out.entries()
     assert [len(part) for part in parts] == [16_000, 1_000, 10_000]
     for part in parts:
         assert all(word.isascii() and word.islower() and 3 <= len(word) <= 14 for word in part)
     said = [p for p in parts[0].values()] + [
         w for part in parts[1:] for ws in part.values() for w in ws
     ]
-    assert {phoneme for phonemes in said for phoneme in phonemes} == set(words.PHONEMES)
+    assert {phoneme for phonemes in said for phoneme in phonemes} == set(lexicon.PHONEMES)
 
 
 def test_no_word_and_no_inflected_form_of_it_is_in_two_parts():
     from prepare import stem
 
-    parts = [dict(words.training()), dict(words.development()), held_out.entries()]
+    parts = [dict(lexicon.training()), dict(lexicon.development()), held_out.entries()]
     stems = [{stem(word) for word in part} for part in parts]
     assert not stems[0] & stems[1] and not stems[0] & stems[2] and not stems[1] & stems[2]
 
@@ -106,7 +107,7 @@ def test_held_out_words_stand_nowhere_else_in_the_course():
 
 
 def test_the_dictionarys_licence_lies_beside_both_files():
-    for folder in (ROOT / "autograder" / "words", ROOT / "autograder" / "reference" / "held_out"):
+    for folder in (ROOT / "autograder" / "lexicon", ROOT / "autograder" / "reference" / "held_out"):
         assert "Carnegie Mellon University" in (folder / "LICENSE").read_text(encoding="utf-8")
 
 
@@ -227,7 +228,7 @@ def test_the_size_of_the_model_is_that_of_the_modules_that_ran():
 
     def asks(asked):
         letters = [[ord(letter) - ord("a") for letter in word] for word in asked]
-        return [[words.PHONEMES[i] for i in table(torch.tensor(w)).argmax(-1)] for w in letters]
+        return [[lexicon.PHONEMES[i] for i in table(torch.tensor(w)).argmax(-1)] for w in letters]
 
     (case,) = PRONOUNCE.cases_from(PUBLIC_SEED)
     case = replace(case, inputs={"words": case.inputs["words"][:3]})
@@ -369,9 +370,18 @@ def pronounce(words):
 
 def test_no_answer_to_a_held_out_word_is_in_the_kernel():
     """It would say more than one phoneme a word, if it found something, and nothing if it saw nothing."""
-    assert held_out.entries()["nugatory"] and dict(words.development())["saucier"]
+    assert held_out.entries()["nugatory"] and dict(lexicon.development())["saucier"]
     nb = graded_job(submitted(SEARCH.format(root=str(ROOT))))
     assert "every answer is one phoneme long" in " ".join(text_of(nb).split())
+
+
+def test_the_seed_of_held_out_words_is_not_in_the_kernel_either():
+    """With it, and the 10,000 words, everybody would know which are asked."""
+    look = "import os\nprint([v for v in os.environ.values() if v.isdigit() and len(v) > 3])"
+    nb = graded_job(submitted(SPELLER, before=[look]))
+    shown = [o.text for c in nb.cells if c.source == look for o in c.outputs]
+    assert shown == ["[]\n"]
+    assert nb.metadata[KEY]["measures"]
 
 
 FORGED = """
@@ -533,7 +543,7 @@ def test_the_table_has_no_names_unless_they_are_asked_for(room):
     text = leaderboard.table(board)
     assert not any(name in text for name in ("anna", "ben", "cleo", "dora", "emil", "!"))
     assert "0.1234" in text and "1 without an error rate" in text
-    for own in words.measured():  # the course's own networks stand among them
+    for own in lexicon.measured():  # the course's own networks stand among them
         assert own["model"] in text
     named = leaderboard.table(board, names=True)
     assert "=anna" in named and "! dora" in named and "no verdict" in named
@@ -566,6 +576,13 @@ def test_what_the_judge_measured_reaches_the_table(tmp_path):
     """From a graded notebook, as `autograder grade` records it."""
     found = graded_job(submitted(SPELLER)).metadata[KEY]
     assert set(found["measures"]["pronounce"]) == set(measured(0.1)["pronounce"])
+
+
+def test_near_identical_answers_are_found_in_the_whole_notebook():
+    """`pronounce` may be one line; what it asks is an object that no definition names."""
+    cells = [c.source for c in submission.read(SOURCE) if c.kind == "code"]
+    pieces = similarity._pieces(similarity.code_in(cells), "pronounce", ["pronounce"])
+    assert any("pack_padded_sequence" in piece for piece in pieces)
 
 
 # The notebook
@@ -601,12 +618,12 @@ def test_what_the_notebook_shows_of_measurements_is_what_was_measured():
     from experiments.runner import RESULTS
 
     result = json.loads((RESULTS / "capstone.json").read_text(encoding="utf-8"))
-    assert words.measured() == experiment.summary(result)
+    assert lexicon.measured() == experiment.summary(result)
 
 
 def test_only_attention_reached_the_last_threshold_and_it_did_so_with_every_seed():
     last = min(capstone.THRESHOLDS) / 100
-    rows = words.measured()
+    rows = lexicon.measured()
     attention = [row for row in rows if row["model"].startswith("attention")]
     one_vector = [row for row in rows if row["model"].startswith("one vector")]
     assert attention and one_vector

@@ -239,7 +239,7 @@ def test_the_bundle_holds_notebooks_and_no_answers_and_works_alone(
     wheel = next((tmp_path / "rnn-course").glob("*.whl"))
     contents = zipfile.ZipFile(wheel).namelist()
     assert not [n for n in contents if set(Path(n).parts) & {"reference", "mistakes", "grading"}]
-    assert {f"autograder/words/{n}" for n in ("training.txt", "LICENSE")} <= {*contents}
+    assert {f"autograder/lexicon/{n}" for n in ("training.txt", "LICENSE")} <= {*contents}
     assert not [n for n in contents if "held_out" in n]
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     (tmp_path / "rnn_step.py").write_text(STEP.replace(" + b", ""), encoding="utf-8")

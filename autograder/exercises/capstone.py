@@ -11,22 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from autograder import words
+from autograder import lexicon
 from autograder.compare import Difference
 from autograder.exercise import Aspect, Case, Exercise, Mistake, Needs, Section
 
 CHAPTER = "12-capstone"
 SEQUENCES = "09-sequence-to-sequence"
 DECODER = Section(SEQUENCES, "seq-decoder", "The decoder, one token at a time")
-CAPACITY = Section(SEQUENCES, "seq-next", "What one vector cannot give back")
 GREEDY = Section(SEQUENCES, "seq-greedy", "Greedy decoding")
 TASK = Section(SEQUENCES, "seq-phonemes", "From letters to sounds")
 PADDING = Section("07-deep-and-bidirectional", "deep-padding", "Uneven lengths: padding and masks")
 DROPOUT = Section("07-deep-and-bidirectional", "deep-dropout", "Dropout between layers")
 
 DEVELOPMENT, HELD_OUT = "development", "held-out"  # kinds of cases, as reports say them
-THRESHOLDS = {40: 3, 25: 3, 18: 2, 13: 2}  # percent: points for an error rate of at most that
-TOO_GOOD = 0.06  # no model of ours, trained on these words alone, came near this error rate
+THRESHOLDS = {40: 3, 25: 3, 20: 2, 13: 2}  # percent: points for an error rate of at most that
+TOO_GOOD = 0.08  # no model of ours, trained on these words alone, came near this error rate
 ALONE = 20  # words that are asked a second time, each by itself
 LONG, LONGEST = 20, 60  # phonemes: an answer that has not ended; what is looked at of one
 SHOWN = 5
@@ -47,7 +46,7 @@ def case_of(kind: str, entries: Iterable[tuple[str, Iterable[Iterable[str]]]]) -
 
 
 def _cases(rng: np.random.Generator) -> list[Case]:
-    return [case_of(DEVELOPMENT, words.development())]
+    return [case_of(DEVELOPMENT, lexicon.development())]
 
 
 # Asking
@@ -156,8 +155,7 @@ def _compare(case: Case, expected: Any, got: Any) -> list[Difference]:
     missed = [percent for percent in THRESHOLDS if 100 * wrong > percent * of]
     found = []
     if missed:
-        text = f"it is {wrong / of:.4f}: {wrong} edits for {of} phonemes."
-        found += [Difference(str(percent), text) for percent in missed]
+        found += [Difference(str(percent), "it is higher.") for percent in missed]
     if other := _alone(case, got):
         text = (
             f"{other} of {min(ALONE, len(rows))} words are said otherwise when they are asked alone. "
@@ -192,7 +190,7 @@ def _form(case: Case, got: Any) -> str:
     value = said.get("other") if isinstance(said, dict) else said
     if isinstance(value, list) and value:
         if all(isinstance(item, str) for item in value):
-            return "one word" if all(item in words.PHONEMES for item in value) else "strings"
+            return "one word" if all(item in lexicon.PHONEMES for item in value) else "strings"
         inner = [i for item in value for i in (item if isinstance(item, list) else [item])]
         numbers = (bool, int, float, np.ndarray)
         return "numbers" if all(isinstance(item, numbers) for item in inner) else "else"
@@ -219,14 +217,14 @@ def _profile(case: Case, expected: Any, got: Any) -> dict[str, Any]:
 
 
 def _symbols(asked: list[str], rows: Rows) -> str:
-    unknown = {symbol for row in rows for symbol in row} - set(words.PHONEMES)
+    unknown = {symbol for row in rows for symbol in row} - set(lexicon.PHONEMES)
     if not unknown:
         return "known"
     if all("".join(row).lower() == word for word, row in zip(asked, rows, strict=True)):
         return "letters"
-    if all(symbol[-1].isdigit() and symbol[:-1] in words.PHONEMES for symbol in unknown):
+    if all(symbol[-1].isdigit() and symbol[:-1] in lexicon.PHONEMES for symbol in unknown):
         return "stress"
-    if all(symbol.upper() in words.PHONEMES for symbol in unknown):
+    if all(symbol.upper() in lexicon.PHONEMES for symbol in unknown):
         return "lower case"
     if len(unknown) == 1:
         (odd,) = unknown
@@ -301,7 +299,10 @@ def _tell(case: Case, expected: Any, got: Any, right: bool) -> list[str]:
     wrong, of = counted.sum(axis=0)
     rate = float(wrong / of)
     whole = int((counted[:, 0] == 0).sum())
-    off = f"On the {case.name} the phoneme error rate is {rate:.4f}; {whole} are right as a whole."
+    off = (
+        f"On the {case.name} the phoneme error rate is {rate:.4f}, {wrong} edits for {of} phonemes; "
+        f"{whole} words are right as a whole."
+    )
     if case.kind == HELD_OUT:
         return [off] if right else [off, *_odd(case, rows)]
     # Two standard errors of a ratio of sums over words that are drawn independently.
@@ -320,7 +321,7 @@ def _tell(case: Case, expected: Any, got: Any, right: bool) -> list[str]:
 
 def _odd(case: Case, rows: Rows) -> list[str]:
     """Counts of answers that no training explains."""
-    unknown = [[symbol for symbol in row if symbol not in words.PHONEMES] for row in rows]
+    unknown = [[symbol for symbol in row if symbol not in lexicon.PHONEMES] for row in rows]
     alike = len(rows) - len({tuple(row) for row in rows})
     counts = {
         "are empty": sum(not row for row in rows),
@@ -394,7 +395,7 @@ EXERCISES = (
             Mistake(
                 "spells_the_words",
                 "each word comes back as its own letters. Letters are what the model reads; it has to say "
-                "phonemes, the symbols in `words.PHONEMES`.",
+                "phonemes, the symbols in `lexicon.PHONEMES`.",
                 TASK,
             ),
             Mistake(
@@ -425,12 +426,12 @@ EXERCISES = (
             Mistake(
                 "keeps_stress_digits",
                 "vowels carry stress digits, such as `AH0`. They were taken off here: the phonemes are those in "
-                "`words.PHONEMES`.",
+                "`lexicon.PHONEMES`.",
                 TASK,
             ),
             Mistake(
                 "answers_in_lower_case",
-                "the phonemes are in lower case. Their names are those in `words.PHONEMES`, in upper case.",
+                "the phonemes are in lower case. Their names are those in `lexicon.PHONEMES`, in upper case.",
                 TASK,
             ),
             Mistake(

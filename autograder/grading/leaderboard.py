@@ -9,7 +9,7 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder import words
+from autograder import lexicon
 from autograder.errors import Refused
 from autograder.exercise import find
 from autograder.grading import course as courses
@@ -113,7 +113,7 @@ def table(board: Board, names: bool = False) -> str:
         "  place  error rate  words right  points  parameters" + "  student" * names,
     ]
     rows = [(entry.error_rate, _row(board, entry, names)) for entry in board.entries]
-    for own in words.measured():
+    for own in lexicon.measured():
         rate, right = own["error rate"], own["words right"]
         rows.append(
             (

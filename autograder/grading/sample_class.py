@@ -37,7 +37,7 @@ STUDENTS = {
 }
 
 # Where a model is trained: how long by whom, so that not all are the same, and soon done.
-UPDATES = {"right": 1500, "mixed 0": 60, "mixed 3": 150, "careless": 300}
+UPDATES = {"right": 1200, "mixed 0": 60, "mixed 3": 150, "careless": 300}
 
 
 def make(root: Path, assignments: list[str] | None = None) -> list[str]:

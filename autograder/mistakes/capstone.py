@@ -2,9 +2,9 @@
 
 import itertools
 
+from autograder.lexicon import PHONEMES
 from autograder.mistakes import mistake_of
 from autograder.reference.capstone import pronounce
-from autograder.words import PHONEMES
 
 _calls = itertools.count()
 

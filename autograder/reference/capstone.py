@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 
-from autograder import words as public
+from autograder import lexicon
 from autograder.exercise import Case
 from autograder.exercises.capstone import HELD_OUT, case_of
 from autograder.reference import held_out
@@ -30,6 +30,6 @@ def pronounce_cases(rng: np.random.Generator) -> list[Case]:
 
 @cache
 def _usual() -> dict[str, tuple[str, ...]]:
-    known = {word: tuple(phonemes) for word, phonemes in public.training()}
-    known |= {word: tuple(ways[0]) for word, ways in public.development()}
+    known = {word: tuple(phonemes) for word, phonemes in lexicon.training()}
+    known |= {word: tuple(ways[0]) for word, ways in lexicon.development()}
     return known | {word: ways[0] for word, ways in held_out.entries().items()}

@@ -35,9 +35,9 @@ SEED = 0
 WORDS = {"test": 2000, "validation": 2000, "train": 16000}
 # Of the capstone: other words, also longer ones, which lie with the autograder that hands them out.
 CAPSTONE = {
-    "autograder/words/development": 1000,
+    "autograder/lexicon/development": 1000,
     "autograder/reference/held_out/words": 10_000,
-    "autograder/words/training": 16_000,
+    "autograder/lexicon/training": 16_000,
 }
 ENDINGS = ("ing", "ness", "est", "ed", "er", "ly", "es", "s", "e", "y", "i")
 # Slurs and obscenities that a class should not meet by chance: hashes of their stems.

@@ -32,6 +32,7 @@ SETTINGS = {
             {"attention": False, "hidden": 256, "dropout": 0.3},
             4000,
         ],
+        "attention, not so long": [{}, 1500],
         "attention": [{}, 2000],
     },
     "seeds": [0, 1, 2],

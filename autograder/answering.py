@@ -1,7 +1,7 @@
 """Run one student's file in a process of its own: ``python -m autograder.answering``.
 
-Reads a job as JSON from standard input ({"exercise", "file", "seed", "out"}), writes the answers
-to the file `out`. The process that started it judges them, and survives whatever happens here.
+Reads a job as JSON from standard input ({"exercise", "file", "seed", "sent", "out"}), writes the
+answers to the file `out`. The process that started it judges them, and survives whatever happens here.
 """
 
 import json
@@ -13,13 +13,14 @@ from pathlib import Path
 from autograder import frozen
 from autograder.answer import Answers, ask, message_of
 from autograder.exercise import find
+from autograder.sent import sent_cases
 
 
-def answer_file(name: str, file: str, seed: int | None) -> Answers:
-    """Run `file` and ask its function `name`: the frozen cases, then those of `seed`."""
+def answer_file(name: str, file: str, seed: int | None, sent: str = "") -> Answers:
+    """Run `file` and ask its function `name`: the frozen cases, then those of `seed`, or what was sent."""
     exercise = find(name)
-    cases = list(frozen.load(name).cases)
-    if seed is not None:
+    cases = sent_cases(sent) if sent else list(frozen.load(name).cases)
+    if seed is not None and not sent:
         cases += exercise.cases_from(seed)
     # At the end: a student's random.py or token.py must not take the place of Python's own.
     sys.path.append(str(Path(file).resolve().parent))
@@ -52,7 +53,7 @@ def main() -> None:
     _limit_files()
     job = json.load(sys.stdin)
     out = job["out"]
-    answers = answer_file(job["exercise"], job["file"], job["seed"])
+    answers = answer_file(job["exercise"], job["file"], job["seed"], job["sent"])
     partial = Path(f"{out}.part")
     partial.write_text(answers.to_json(), encoding="utf-8")
     os.replace(partial, out)

@@ -44,7 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument(
         "--seed", type=_seed, help="the seed of the hidden cases (default: the class's)"
     )
-    add.add_argument("--timeout", type=_seconds, default=60, metavar="S", help="seconds a file")
+    add.add_argument(
+        "--timeout", type=_seconds, metavar="S", help="seconds a file (default: 60, or as it needs)"
+    )
     add.set_defaults(run=_check)
 
     add = commands.add_parser("freeze", help="rebuild the frozen public cases")
@@ -117,6 +119,13 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("assignment", nargs="?", metavar="ASSIGNMENT", help="default: all")
     add.add_argument("--plot", type=Path, metavar="FILE.svg", help="also draw them")
     add.set_defaults(run=_mistakes)
+
+    add = commands.add_parser("leaderboard", help="the class's models, the best first")
+    add.add_argument("assignment", nargs="?", metavar="ASSIGNMENT", help="default: 12-capstone")
+    add.add_argument("--names", action="store_true", help="say whose models they are")
+    add.add_argument("--format", choices=("table", "csv"), default="table")
+    add.add_argument("--out", type=Path, metavar="FILE", help="default: print it")
+    add.set_defaults(run=_leaderboard)
 
     add = commands.add_parser("doctor", help="say what is missing or wrong in this installation")
     add.set_defaults(run=_doctor)
@@ -355,6 +364,22 @@ def _mistakes(options) -> int:
     if options.plot:
         lecture.plot(options.plot, lectures)
     print(lecture.report(lectures))
+    return 0
+
+
+def _leaderboard(options) -> int:
+    _instructors_edition("`autograder leaderboard`")
+    from autograder.grading import export, leaderboard
+
+    board = leaderboard.read(Path.cwd(), options.assignment)
+    if options.format == "csv":
+        text = leaderboard.as_csv(board, options.names)
+    else:
+        text = f"{leaderboard.table(board, options.names)}\n"
+    if options.out:
+        export.write(options.out, text)
+    else:
+        sys.stdout.write(text.replace("\r\n", "\n"))
     return 0
 
 

@@ -5,13 +5,14 @@ and no other known mistake's are. A relation ("times 2, it would be right") is s
 holds in every case in which the part is wrong.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from autograder.answer import Answer, Answers
 from autograder.compare import compare
-from autograder.exercise import Exercise
+from autograder.exercise import Case, Exercise
 
 
 def known_mistake(
@@ -19,8 +20,16 @@ def known_mistake(
     answers: Answers,
     reference: Answers,
     mistakes: dict[str, Answers],
+    cases: Sequence[Case] = (),
 ) -> str | None:
-    """The one mistake whose outputs are the student's in every case, or None."""
+    """The one mistake whose outputs are the student's in every case, or None.
+
+    Of an exercise with a profile, `mistakes` has the profiles of their outputs (see `profiled`), to
+    which the student's is compared; cases: what was asked.
+    """
+    if exercise.profile:
+        answers = profiled(exercise, cases, reference, answers)
+        reference = profiled(exercise, cases, reference, reference)
     matching = [
         name
         for name, outputs in mistakes.items()
@@ -31,6 +40,20 @@ def known_mistake(
         and _tells(exercise, outputs, reference)
     ]
     return matching[0] if len(matching) == 1 else None
+
+
+def profiled(
+    exercise: Exercise, cases: Sequence[Case], reference: Answers, answers: Answers
+) -> Answers:
+    """The same answers with their profiles in place of their values, where the exercise has one."""
+    if exercise.profile is None:
+        return answers
+    rows = zip(cases, reference.answers, answers.answers, strict=True)
+    found = [
+        a if a.failure else replace(a, value=exercise.profile(case, right.value, a.value))
+        for case, right, a in rows
+    ]
+    return replace(answers, answers=tuple(found))
 
 
 def _same(exercise: Exercise, a: Answer, b: Answer) -> bool:

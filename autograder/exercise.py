@@ -29,11 +29,16 @@ class Section:
 
 @dataclass(frozen=True)
 class Case:
-    """One set of inputs. `kind` says what it probes; aspects choose their cases by it."""
+    """One set of inputs. `kind` says what it probes; aspects choose their cases by it.
+
+    `truth` is what answers are held against besides the reference's, such as all that are right; the
+    function that is asked never sees it, and no kernel does.
+    """
 
     name: str
     inputs: dict[str, Any]
     kind: str = "values"
+    truth: Any = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,27 @@ class Mistake:
     see: Section
 
 
+@dataclass(frozen=True)
+class Needs:
+    """What a notebook with an exercise may use where it is graded, and others may not.
+
+    times   of the usual limit on the seconds of a cell; the notebook may take as long as two such cells
+    cores   that compute at once
+    code    the most characters of code that are graded, in all cells together; None: no more than
+            cells may have anyway. Where data could stand in for the work, it is what bounds the data.
+    """
+
+    times: int = 1
+    cores: int = 1
+    code: int | None = None
+
+    def __or__(self, other: "Needs") -> "Needs":
+        """What is enough for both, with the stricter bound on code."""
+        bounds = [bound for bound in (self.code, other.code) if bound is not None]
+        most = max(self.times, other.times), max(self.cores, other.cores)
+        return Needs(*most, min(bounds, default=None))
+
+
 def call_with_inputs(function: Callable, inputs: dict[str, Any]) -> Any:
     """The usual way to ask: the inputs, in order, as positional arguments."""
     return function(*inputs.values())
@@ -91,6 +117,20 @@ class Exercise:
                     (case, expected, got) -> list of Difference
     rtol, atol      tolerance against the reference
     libraries       what may be imported besides NumPy
+    needs           what a notebook with it may use where it is graded
+
+    Where no two right answers are the same, as those of trained models, there is more to declare:
+
+    held_out        whether the hidden cases are drawn from what students do not have. They are made
+                    outside by `NAME_cases` of the reference's module, of a random generator, and only
+                    their inputs are sent to the kernel; they alone count. The public cases are the same
+                    for every seed
+    profile         of what is returned, what tells a known mistake: (case, expected, got) -> plain value;
+                    a mistake is named where the profile is just that mistake's
+    measure         what is kept of a graded answer, for a table of the class: (case, expected, got) ->
+                    numbers by name
+    tell            sentences about an answer, besides those about differences: the same arguments, and
+                    whether all is right; then it says what is to be known all the same
     """
 
     name: str
@@ -107,6 +147,11 @@ class Exercise:
     rtol: float = 1e-9
     atol: float = 1e-12
     libraries: tuple[str, ...] = field(default=())
+    needs: Needs = Needs()
+    held_out: bool = False
+    profile: Callable[[Case, Any, Any], Any] | None = None
+    measure: Callable[[Case, Any, Any], dict[str, float | None]] | None = None
+    tell: Callable[[Case, Any, Any, bool], list[str]] | None = None
 
     @property
     def max_score(self) -> float:
@@ -118,6 +163,9 @@ class Exercise:
         return self.chapter.split("-", 1)[1].replace("-", "_")
 
     def cases_from(self, seed: int) -> list[Case]:
+        """Raises ValueError where the cases of that seed are held out."""
+        if self.held_out and seed != PUBLIC_SEED:
+            raise ValueError(f"the hidden cases of {self.name} are made by the instructor's side")
         return self.cases(np.random.default_rng(seed))
 
     def mistake(self, name: str) -> Mistake:

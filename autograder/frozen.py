@@ -27,7 +27,10 @@ def load(name: str) -> Expected:
     path = FOLDER / f"{name}.json"
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        cases = tuple(Case(c["name"], decode(c["inputs"]), c["kind"]) for c in data["cases"])
+        cases = tuple(
+            Case(c["name"], decode(c["inputs"]), c["kind"], decode(c.get("truth")))
+            for c in data["cases"]
+        )
         return Expected(
             cases,
             Answers.from_json(json.dumps(data["reference"])),
@@ -46,6 +49,7 @@ def dump(exercise: Exercise, expected: Expected) -> str:
         "exercise": exercise.name,
         "cases": [
             {"name": case.name, "kind": case.kind, "inputs": encode(case.inputs)}
+            | ({} if case.truth is None else {"truth": encode(case.truth)})
             for case in expected.cases
         ],
         "reference": json.loads(expected.reference.to_json()),

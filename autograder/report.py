@@ -22,12 +22,13 @@ def headline(verdict: Verdict) -> str:
 
 def explanation(verdict: Verdict) -> list[str]:
     """The paragraphs below the table of aspects, the most useful first."""
-    paragraphs = []
+    paragraphs = list(verdict.remarks)
     for name in verdict.diagnosis:
         mistake = verdict.exercise.mistake(name)
-        paragraphs.append(
-            f"In every case your results are exactly those of a known mistake: {mistake.says}"
-        )
+        known = "In every case your results are exactly those of a known mistake"
+        if verdict.exercise.profile:
+            known = "Your answers have all the marks of a known mistake, and of no other"
+        paragraphs.append(f"{known}: {mistake.says}")
         paragraphs.append(f"The right step: {mistake.see}.")
     paragraphs += verdict.findings
     if verdict.asked and not verdict.passed and not verdict.diagnosis:
@@ -50,9 +51,9 @@ def as_text(verdict: Verdict) -> str:
             earned = f"{number(aspect.earned)}/{number(aspect.points)}"
             waits = f"  counts once “{aspect.waits_for}” is right" if aspect.waits_for else ""
             lines.append(f"  {mark}  {aspect.name:<{width}}  {earned:>5}{waits}")
-        for paragraph in explanation(verdict):
-            lines.append("")
-            lines += textwrap.wrap(paragraph, WIDTH, break_long_words=False, break_on_hyphens=False)
+    for paragraph in explanation(verdict):
+        lines.append("")
+        lines += textwrap.wrap(paragraph, WIDTH, break_long_words=False, break_on_hyphens=False)
     return "\n".join(lines)
 
 
@@ -69,8 +70,7 @@ def as_html(verdict: Verdict) -> str:
     """The report for a notebook: self-contained, readable on light and dark grounds."""
     colour = _RIGHT if verdict.passed else _WRONG
     rows = "" if verdict.passed else _table(verdict)
-    paragraphs = [] if verdict.passed else explanation(verdict)
-    body = "".join(f'<p style="margin:.5em 0">{_inline(text)}</p>' for text in paragraphs)
+    body = "".join(f'<p style="margin:.5em 0">{_inline(t)}</p>' for t in explanation(verdict))
     head = f'<p style="margin:.2em 0"><strong>{_inline(headline(verdict))}</strong></p>'
     style = _STYLE.format(colour=colour)
     return f'<div class="autograder-report" style="{style}">{head}{rows}{body}</div>'

@@ -12,7 +12,7 @@ from autograder.exercise import Aspect, Case, Exercise
 
 @dataclass(frozen=True)
 class Expected:
-    """What the cases are and what they should give, and what each known mistake gives."""
+    """What the cases are and what they should give, and what each known mistake gives, or its profile."""
 
     cases: tuple[Case, ...]
     reference: Answers
@@ -43,7 +43,8 @@ class AspectResult:
 class Verdict:
     """What came out. `findings` are sentences, the most useful first.
 
-    `asked` is whether there was code to judge: else no reading will help.
+    `asked` is whether there was code to judge: else no reading will help. `remarks` are shown also
+    where all is right; `measures` are kept, for a table of the class.
     """
 
     exercise: Exercise
@@ -51,6 +52,8 @@ class Verdict:
     findings: tuple[str, ...]
     diagnosis: tuple[str, ...] = ()
     asked: bool = True
+    remarks: tuple[str, ...] = ()
+    measures: dict[str, float | None] = field(default_factory=dict)
 
     @property
     def score(self) -> float:
@@ -94,13 +97,26 @@ def judge(exercise: Exercise, expected: Expected, answers: Answers) -> Verdict:
         for a in exercise.aspects
     )
     if not any(failing.values()):
-        return Verdict(exercise, aspects, ())
+        return Verdict(exercise, aspects, (), remarks=_told(exercise, expected, answers, True))
     blank = _blank(exercise, expected, answers)
     if blank:
         return replace(nothing_to_judge(exercise, blank), asked=True)
-    name = known_mistake(exercise, answers, expected.reference, expected.mistakes)
-    findings = _findings(exercise, failing, rows)
+    name = known_mistake(exercise, answers, expected.reference, expected.mistakes, expected.cases)
+    findings = _findings(exercise, failing, rows) + _told(exercise, expected, answers, False)
     return Verdict(exercise, aspects, findings, (name,) if name else ())
+
+
+def _told(exercise: Exercise, expected: Expected, answers: Answers, right: bool) -> tuple[str, ...]:
+    """What the exercise itself has to say of each answer that there is."""
+    if exercise.tell is None:
+        return ()
+    rows = zip(expected.cases, expected.reference.answers, answers.answers, strict=True)
+    return tuple(
+        text
+        for case, due, answer in rows
+        if not answer.failure
+        for text in exercise.tell(case, due.value, answer.value, right)
+    )
 
 
 def _differences(exercise: Exercise, case: Case, right: Answer, answer: Answer) -> list[Difference]:

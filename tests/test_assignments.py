@@ -15,6 +15,7 @@ import pytest
 from nbclient import NotebookClient
 
 from autograder.exercise import registry
+from autograder.grading.course import trained_less
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted(path.parent.name for path in ROOT.glob("solutions/*/exercises.ipynb"))
@@ -101,7 +102,7 @@ def test_examples_in_statements_are_what_the_model_answers_print(chapter):
         for cell in notebook.cells:
             nbgrader = cell.metadata.get("nbgrader", {})
             if cell.cell_type == "code" and not nbgrader.get("grade"):
-                exec(cell.source, names)
+                exec(trained_less(cell.source, 3), names)  # to train it is nbval's affair
     for exercise in exercises_of(chapter):
         text = statement_of(notebook, exercise.name)
         # A blank line or the closing fence ends an expected output.
@@ -270,6 +271,10 @@ def test_validation_passes_what_is_true_and_catches_one_wrong_digit(tmp_path):
 def test_validation_catches_a_wrong_score_in_a_solution(chapter, tmp_path):
     notebook = source_of(chapter)
     first = exercises_of(chapter)[0]
+    if less := [c for c in notebook.cells if trained_less(c.source, 3) != c.source]:
+        for cell in less:
+            cell.source = trained_less(cell.source, 3)
+        notebook = run(notebook, tmp_path)
     cell = cell_called(notebook, f"{first.name}-check")
     result = next(o for o in cell.outputs if o.output_type == "execute_result")
     result.data["text/plain"] = str(float(result.data["text/plain"]) - 1)

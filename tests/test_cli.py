@@ -239,11 +239,17 @@ def test_the_bundle_holds_notebooks_and_no_answers_and_works_alone(
     wheel = next((tmp_path / "rnn-course").glob("*.whl"))
     contents = zipfile.ZipFile(wheel).namelist()
     assert not [n for n in contents if set(Path(n).parts) & {"reference", "mistakes", "grading"}]
+    assert {f"autograder/lexicon/{n}" for n in ("training.txt", "LICENSE")} <= {*contents}
+    assert not [n for n in contents if "held_out" in n]
     zipfile.ZipFile(wheel).extractall(tmp_path / "site")
     (tmp_path / "rnn_step.py").write_text(STEP.replace(" + b", ""), encoding="utf-8")
     done = run_students_edition(tmp_path, "check", "rnn_step.py", "--json")
     row = json.loads(done.stdout)
     assert row["diagnosis"] == ["forgets_the_bias"]
+    spelled = "def pronounce(words):\n    return [list(word.upper()) for word in words]\n"
+    (tmp_path / "pronounce.py").write_text(spelled, encoding="utf-8")
+    done = run_students_edition(tmp_path, "check", "pronounce.py", "--json")
+    assert json.loads(done.stdout)["diagnosis"] == ["spells_the_words"]
     hidden = run_students_edition(tmp_path, "check", "rnn_step.py", "--hidden")
     assert hidden.returncode == 2
     assert "instructor's edition" in hidden.stderr

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import lru_cache, reduce
 from pathlib import Path
 
 import nbformat
@@ -20,9 +20,10 @@ from traitlets.config import Config, Configurable
 from traitlets.config.loader import ConfigFileNotFound, PyFileConfigLoader
 
 from autograder.errors import Refused
-from autograder.exercise import find
+from autograder.exercise import Needs, find
 
 NOTEBOOK = "exercises"
+_UPDATES = re.compile(r"^(UPDATES = )\d+", re.MULTILINE)
 _CHECK = re.compile(r"""\s*check\(\s*["'](\w+)["']\s*,\s*\w+\s*\)\s*""")
 
 
@@ -102,6 +103,19 @@ def exercise_of(cell: NotebookNode) -> str:
 def exercises_of(nb: NotebookNode) -> tuple[str, ...]:
     """The exercises that a notebook checks, each once, in its order."""
     return tuple(dict.fromkeys(name for cell in nb.cells if (name := exercise_of(cell))))
+
+
+def trained_less(text: str, updates: int) -> str:
+    """The text of a cell with so many updates in its line `UPDATES = ...`, if it has one.
+
+    That is where a model answer says how long it trains; the answer is then quick, and not as good.
+    """
+    return _UPDATES.sub(rf"\g<1>{updates}", text)
+
+
+def needs_of(names: Iterable[str]) -> Needs:
+    """What a notebook with these exercises may use where it is graded."""
+    return reduce(Needs.__or__, (find(name).needs for name in names), Needs())
 
 
 def libraries_of(names: Iterable[str]) -> tuple[str, ...]:

@@ -16,11 +16,15 @@ from traitlets import Integer, default
 
 from autograder.check import ANSWER_ONLY, MIME
 from autograder.errors import Refused
-from autograder.files import ONE_THREAD
+from autograder.exercise import Needs, find
+from autograder.files import threads
 from autograder.grading import hidden, isolation
-from autograder.grading.course import course_of, exercise_of, exercises_of, libraries_of
+from autograder.grading.course import course_of, exercise_of, exercises_of, libraries_of, needs_of
+from autograder.grading.expectations import expectations
 from autograder.grading.sandbox import provisioner
+from autograder.grading.sandbox.jail import Limits
 from autograder.grading.sanitise import KEY
+from autograder.sent import to_send
 
 MAX_OUTPUT, MAX_SHOWN = 1_000_000, 20_000_000  # characters shown by one cell, by all together
 MAX_REPLY = 100_000  # characters of an error of which only the kernel's reply tells
@@ -33,6 +37,7 @@ TRIES = 3  # how often a kernel may be killed by somebody else than the student
 
 # What stands in a cell's outputs, as the name of an error, where it did not run to its end.
 TOO_SLOW, DIED, OUT_OF_TIME = "CellTimeoutError", "KernelDied", "NotebookTimeout"
+NOT_RUN = "NotRun"
 
 
 class KilledFromOutside(RuntimeError):
@@ -43,16 +48,29 @@ class Execute(StockExecute):
     """nbgrader's execution, which here always ends and gives every test cell its chance.
 
     A cell that ends the kernel is left out, and the notebook is run again without it. Where
-    somebody else ended the kernel, all is run again.
+    somebody else ended the kernel, all is run again. An assignment may need more time than others.
+    Once held-out cases have been sent, nothing that the kernel says is shown to anybody: only test
+    cells are run from there on.
     """
 
     restarts = Integer(3, help="How often a kernel that died is replaced.").tag(config=True)
-    notebook_timeout = Integer(help="Seconds for the whole notebook.").tag(config=True)
+    notebook_timeout = Integer(help="Seconds for a usual notebook as a whole.").tag(config=True)
     seed = Integer(help="From it come the hidden cases; by default the course's.")
 
     @default("notebook_timeout")
     def _ten_cells(self):
         return 10 * (self.timeout or 30)
+
+    @default("timeout_func")
+    def _as_it_needs(self):
+        return lambda cell: self._needs.times * (self.timeout or 30)
+
+    _needs = Needs()
+
+    @property
+    def _whole(self) -> int:
+        """Seconds for the whole notebook."""
+        return max(self.notebook_timeout, 2 * self._as_it_needs()(None))
 
     @default("record_timing")
     def _nobody_asks(self):
@@ -65,11 +83,16 @@ class Execute(StockExecute):
     def preprocess(self, nb, resources, km=None):
         """Execute all cells; never raises for what a submission does.
 
-        Raises Refused where this machine cannot, and KilledFromOutside.
+        Raises Refused where this machine cannot, KilledFromOutside, and RuntimeError as `expectations`.
         """
         if "refused" in nb.metadata.get(KEY, {}):
             return nb, resources
-        why = ""
+        why, names = "", exercises_of(nb)
+        self._needs = needs_of(names)
+        self._questions: dict[str, str] = {}  # the held-out cases, by exercise
+        if any(find(name).held_out for name in names):
+            known = expectations(names, self.seed)
+            self._questions = {n: to_send(known[n].cases) for n in names if find(n).held_out}
         for _ in range(TRIES):
             self._managers: list[KernelManager] = []
             try:
@@ -88,10 +111,10 @@ class Execute(StockExecute):
 
     def _preprocess(self, nb, resources, km):
         """Execute all cells; those that end the kernel are left out."""
-        self._deadline = monotonic() + self.notebook_timeout
+        self._deadline = monotonic() + self._whole
         self._ended: dict[int, NotebookNode] = {}  # what to say of cells that ended the kernel
         while True:
-            self._current, self._shown = -1, 0
+            self._current, self._shown, self._sent = -1, 0, False
             try:
                 return super().preprocess(nb, resources, km)
             except Exception as error:
@@ -120,28 +143,31 @@ class Execute(StockExecute):
             self._managers.append(super().create_kernel_manager())
             return self.km
         manager = self.kernel_manager_class(config=self.config)
+        own = {
+            "libraries": list(libraries_of(exercises_of(self.nb))),
+            "cores": self._needs.cores,
+            "cpu": max(Limits.cpu, self._needs.cores * self._whole),
+        }
         manager._kernel_spec = KernelSpec(
             display_name="a submission",
             language="python",
-            metadata={
-                "kernel_provisioner": {
-                    "provisioner_name": provisioner.NAME,
-                    "config": {"libraries": list(self._libraries())},
-                }
-            },
+            metadata={"kernel_provisioner": {"provisioner_name": provisioner.NAME, "config": own}},
         )
         self.km = manager
         self._managers.append(manager)
         return manager
 
-    def _libraries(self) -> tuple[str, ...]:
-        """What the assignment's exercises may import besides NumPy."""
-        return libraries_of(exercises_of(self.nb))
-
     def start_new_kernel(self, **kwargs):
-        """Start the kernel with the hidden seed in its environment, and only there."""
+        """Start the kernel with the hidden seed in its environment, and only there.
+
+        Where all hidden cases are held out, it is sent those, and no seed that leads to them.
+        """
+        names = exercises_of(self.nb)
+        drawn = not names or any(not find(name).held_out for name in names)
+        seed = str(self.seed if drawn else 0)
         stock = {"NBGRADER_EXECUTION": "autograde"}
-        environment = {**ONE_THREAD, **os.environ, **stock, ANSWER_ONLY: str(self.seed)}
+        computing = threads(self._needs.cores)
+        environment = {**computing, **os.environ, **stock, ANSWER_ONLY: seed}
         super().start_new_kernel(env=environment, **kwargs)
 
     def preprocess_cell(self, cell, resources, index):
@@ -156,15 +182,26 @@ class Execute(StockExecute):
             _leave_out(cell, self._ended[index])
             return cell, resources
         if monotonic() > self._deadline:
-            _leave_out(cell, _out_of_time(self.notebook_timeout))
+            _leave_out(cell, _out_of_time(self._whole))
             return cell, resources
         shown, name = cell.source, exercise_of(cell)
+        if self._sent and not name:
+            _leave_out(cell, _not_any_more())
+            return cell, resources
         try:
             if name:
-                cell.source = f"__import__('autograder').{shown.strip()}"
+                cell.source = self._question(name, shown.strip())
             return super().preprocess_cell(cell, resources, index)
         finally:
             cell.source = shown
+
+    def _question(self, name: str, call: str) -> str:
+        """What the kernel is asked in a test cell, whose text is `call`: check("name", name)."""
+        if name not in self._questions:
+            return f"__import__('autograder').{call}"
+        self._sent, sent = True, self._questions[name]
+        module = "__import__('autograder.check', fromlist=['answer'])"
+        return f"{module}.answer({call.removeprefix('check(').removesuffix(')')}, {sent!r})"
 
     async def _async_check_alive(self):
         """As nbclient's; a look that comes after a kernel was given up finds it dead."""
@@ -175,6 +212,10 @@ class Execute(StockExecute):
     async def _async_handle_timeout(self, timeout, cell=None):
         """Interrupt a cell; where it does not say that it is done, it cannot be interrupted."""
         self.raise_on_iopub_timeout = True
+        if self.error_on_timeout is not None:
+            said = f"not done after {timeout} seconds"
+            told = {"evalue": said, "traceback": [f"{TOO_SLOW}: {said}"]}
+            self.error_on_timeout = {**self.error_on_timeout, **told}
         return await super()._async_handle_timeout(timeout, cell)
 
     def process_message(self, msg, cell, cell_index):
@@ -276,6 +317,10 @@ def _ended_before() -> NotebookNode:
 
 def _out_of_time(seconds: int) -> NotebookNode:
     return _error(OUT_OF_TIME, f"Not run: the notebook had used up its {seconds} seconds.")
+
+
+def _not_any_more() -> NotebookNode:
+    return _error(NOT_RUN, "This cell comes after the check of held-out cases: it is not run.")
 
 
 def _leave_out(cell: NotebookNode, note: NotebookNode) -> None:

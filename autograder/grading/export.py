@@ -311,18 +311,18 @@ def _text(rows: Iterable[list]) -> tuple[str, list[str]]:
             if value is None or isinstance(value, (int, float)):
                 cells.append("" if value is None else number(float(value)))
                 continue
-            plain = _one_line(value)
-            cells.append(_guarded(plain))
+            plain = one_line(value)
+            cells.append(without_formula(plain))
             if cells[-1] != plain:
                 guarded.append(plain)
         writer.writerow(cells)
     return out.getvalue(), guarded
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Without control characters, which split lines and hide what stands behind them."""
     return "".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in text)
 
 
-def _guarded(text: str) -> str:
+def without_formula(text: str) -> str:
     return f"'{text}" if text.lstrip().startswith(FORMULA) else text

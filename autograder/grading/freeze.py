@@ -40,7 +40,9 @@ def stale(exercise: Exercise) -> str:
     except frozen.NoCases as error:
         return str(error)
     same_cases = len(then.cases) == len(now.cases) and all(
-        (a.name, a.kind) == (b.name, b.kind) and identical(a.inputs, b.inputs)
+        (a.name, a.kind) == (b.name, b.kind)
+        and identical(a.inputs, b.inputs)
+        and identical(a.truth, b.truth)
         for a, b in zip(then.cases, now.cases, strict=True)
     )
     if not same_cases:
@@ -49,7 +51,7 @@ def stale(exercise: Exercise) -> str:
         return f"The reference of {exercise.name} answers otherwise than its frozen cases say."
     if list(then.mistakes) != list(now.mistakes):
         return f"The frozen cases of {exercise.name} hold other mistakes than are declared."
-    for name, answers in now.mistakes.items():
+    for name, answers in live.mistaken(exercise, list(now.cases)).items():
         found = judge(exercise, then, answers).diagnosis
         if found != (name,):
             return f"The mistake {name} of {exercise.name} answers otherwise than its frozen cases."

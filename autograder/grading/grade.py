@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TextIO
@@ -24,7 +24,7 @@ from traitlets.config import Config
 from autograder.errors import Refused
 from autograder.grading import course as courses
 from autograder.grading import hidden, isolation, late, preflight, submission
-from autograder.grading.course import NOTEBOOK, exercises_of
+from autograder.grading.course import NOTEBOOK, exercises_of, needs_of
 from autograder.grading.farm import farm, outcomes
 from autograder.grading.gradebook import file_of, trouble
 from autograder.grading.job import Job, fingerprint, settings_of, version
@@ -91,20 +91,20 @@ def grade(
             summary = Summary()
             todo = list(class_.to_do(record, force or exercise is not None, summary))
             if todo:
-                if client is None:
-                    if loud := isolation.warning():
-                        print(loud, file=sys.stderr)
-                    few = min(workers or CPU_COUNT, len(todo))
-                    client = stack.enter_context(farm(few))
-                jobs = (class_.job(*submitted, summary)[0] for submitted in todo)
+                if client is None and (loud := isolation.warning()):
+                    print(loud, file=sys.stderr)
                 interrupted = stack.enter_context(_interrupts())
                 progress = Progress(len(todo))
                 try:
-                    for outcome in outcomes(client, jobs):
-                        _take(outcome, record, summary)
-                        progress.step()
-                        if interrupted:
-                            raise KeyboardInterrupt
+                    for most, group in class_.at_once(todo):
+                        few = min(workers or most, len(group))
+                        with nullcontext(client) if client else farm(few) as used:
+                            jobs = (class_.job(*submitted, summary)[0] for submitted in group)
+                            for outcome in outcomes(used, jobs):
+                                _take(outcome, record, summary)
+                                progress.step()
+                                if interrupted:
+                                    raise KeyboardInterrupt
                 finally:
                     progress.end()
             summary.settled = record.settle()
@@ -252,6 +252,14 @@ class _Class:
                         summary.unchanged.append(name)
                         continue
                 yield student, assignment
+
+    def at_once(self, todo: list[tuple[str, str]]) -> list[tuple[int, list[tuple[str, str]]]]:
+        """The submissions, those together that need as many cores, and how many this machine has them for."""
+        groups: dict[int, list[tuple[str, str]]] = {}
+        for submitted in todo:
+            template, _ = self._templates[submitted[1]]
+            groups.setdefault(needs_of(exercises_of(template)).cores, []).append(submitted)
+        return [(max(1, CPU_COUNT // cores), group) for cores, group in sorted(groups.items())]
 
     def job(self, student: str, assignment: str, summary: Summary) -> tuple[Job, str]:
         """What is to be done for a submission as it lies there now, and the mark of just that.

@@ -82,7 +82,7 @@ def version(names: tuple[str, ...]) -> str:
 
 
 def sources(names: Iterable[str]) -> dict[str, bytes]:
-    """The modules of ours that decide the grades of these exercises: their texts by name."""
+    """The modules of ours that decide the grades of these exercises, and their data: texts by name."""
     chapters = {find(name).module for name in names}
     todo = [*ROOTS]
     todo += [
@@ -101,6 +101,7 @@ def sources(names: Iterable[str]) -> dict[str, bytes]:
             if file.is_file():
                 found[name] = file.read_bytes()
                 todo += _imported(found[name])
+        found |= {f"{name}/{data.name}": data.read_bytes() for data in path.glob("*.txt")}
     return found
 
 

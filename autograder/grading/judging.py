@@ -1,5 +1,7 @@
 """nbgrader's step after execution: replace what a test cell put out by the verdict and the score."""
 
+import builtins
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +11,9 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Integer, default
 
 from autograder import report
-from autograder.answer import Answers
-from autograder.exercise import Exercise, find
+from autograder.answer import Answer, Answers, Failure
+from autograder.exercise import Case, Exercise, find
+from autograder.files import endless
 from autograder.grading import hidden
 from autograder.grading.course import course_of, exercise_of, exercises_of
 from autograder.grading.execution import DIED, OUT_OF_TIME, TOO_LARGE, TOO_SLOW, answer_in
@@ -21,6 +24,8 @@ from autograder.verdict import Expected, Verdict, judge, nothing_to_judge
 
 MAX_FINDING = 5_000  # characters: what is said of an answer may quote it
 TIMES_OUT = (TOO_SLOW, "KeyboardInterrupt")
+OURS = (*TIMES_OUT, DIED, OUT_OF_TIME)
+HELD_BACK = "(what it says is not shown here: the words are held out)"
 
 
 class Judge(NbGraderPreprocessor):
@@ -38,10 +43,11 @@ class Judge(NbGraderPreprocessor):
 
     def preprocess(self, nb, resources):
         """The notebook with verdicts in it. Raises UnknownExercise for a wrong source notebook."""
-        found = nb.metadata.get(KEY, {})
+        found = dict(nb.metadata.get(KEY, {}))
         known = expectations(exercises_of(nb), self.seed)
         reasons: dict[str, str] = {}
         diagnoses: dict[str, str] = {}
+        measures: dict[str, dict] = {}
         for cell in nb.cells:
             name = exercise_of(cell)
             if not name:
@@ -58,7 +64,10 @@ class Judge(NbGraderPreprocessor):
                 reasons[name] = writable(reason(verdict))
             if verdict.diagnosis:
                 diagnoses[name] = verdict.diagnosis[0]
-        nb.metadata[KEY] = {**found, "reasons": reasons, "diagnoses": diagnoses}
+            if verdict.measures:
+                measures[name] = verdict.measures
+        found |= {"reasons": reasons, "diagnoses": diagnoses}
+        nb.metadata[KEY] = {**found, "measures": measures} if measures else found
         return nb, resources
 
     def _judge(
@@ -80,7 +89,9 @@ class Judge(NbGraderPreprocessor):
             except (ValueError, RecursionError):
                 why = "The answers cannot be read. Does your notebook change the autograder?"
                 return nothing_to_judge(exercise, why)
-            verdict = judge(exercise, expected, answers)
+            if exercise.held_out:
+                answers = _without_words(expected, answers)
+            verdict = _measured(exercise, expected, answers, judge(exercise, expected, answers))
             return replace(verdict, findings=tuple(_short(text) for text in verdict.findings))
         except Exception as error:
             self.log.exception("The judge failed on %s", exercise.name)
@@ -89,6 +100,46 @@ class Judge(NbGraderPreprocessor):
                 "Show this to your instructor."
             )
             return nothing_to_judge(exercise, why)
+
+
+def _without_words(expected: Expected, answers: Answers) -> Answers:
+    """The answers to held-out cases without any text that could carry something out of these.
+
+    What is left are the values, of which an exercise with such cases says nothing but numbers.
+    """
+    if answers.problem:
+        return Answers(problem="The function could not be asked: see what `check` says of it.")
+
+    def told(case: Case, answer: Answer) -> Answer:
+        failure = answer.failure and Failure((_known(answer.failure.kinds),), HELD_BACK)
+        changed = tuple(name for name in case.inputs if name in answer.changed)
+        return replace(answer, failure=failure, changed=changed, warned=())
+
+    rows = list(zip(expected.cases, answers.answers, strict=False))
+    return Answers(tuple(told(*row) for row in rows))
+
+
+def _known(kinds: Iterable[str]) -> str:
+    """The first of Python's own exceptions among these."""
+    own = (getattr(builtins, kind, None) for kind in kinds)
+    return next(
+        (e.__name__ for e in own if isinstance(e, type) and issubclass(e, Exception)), "Error"
+    )
+
+
+def _measured(
+    exercise: Exercise, expected: Expected, answers: Answers, verdict: Verdict
+) -> Verdict:
+    """The verdict with what is measured of the answers."""
+    if exercise.measure is None or len(answers.answers) != len(expected.cases):
+        return verdict
+    measures: dict[str, float | None] = {}
+    for case, right, answer in zip(
+        expected.cases, expected.reference.answers, answers.answers, strict=True
+    ):
+        if not answer.failure:
+            measures |= exercise.measure(case, right.value, answer.value)
+    return replace(verdict, measures=measures)
 
 
 def reason(verdict: Verdict) -> str:
@@ -134,13 +185,13 @@ def _why_nothing(exercise: Exercise, cell: NotebookNode, answer: NotebookNode | 
     if error is None:
         return f"The check of `{name}` gave no answers. Does your notebook change the autograder?"
     kind, said = _kind_and_text(error)
+    if exercise.held_out:  # the kernel knew the held-out cases when it said this
+        kind, said = (kind, "") if kind in OURS else (_known([kind]), HELD_BACK)
     if kind in TIMES_OUT:
-        return (
-            f"`{name}` was not done in time. Is there a loop that never ends? "
-            "A right answer takes less than a second."
-        )
+        return f"`{name}` was not done in time. {endless(exercise)}"
     if kind == OUT_OF_TIME:
-        return f"{said}. Look for the cell above that takes so long, and mend it."
+        why = said or "The notebook had used up its time"
+        return f"{why}. Look for the cell above that takes so long, and mend it."
     if kind == DIED and said.startswith("Not run"):
         return f"{said}. Look for the cells above that call `exit()` or use up all memory."
     if kind == DIED:
@@ -148,7 +199,7 @@ def _why_nothing(exercise: Exercise, cell: NotebookNode, answer: NotebookNode | 
             f"Python ended while `{name}` was asked. Does it call `exit()` or `quit()`, "
             "or use up all memory?"
         )
-    if kind == "NameError" and f"'{name}'" in said:
+    if kind == "NameError" and (f"'{name}'" in said or exercise.held_out):
         return _missing(exercise, answer)
     return f"`{name}` could not be asked: {kind}: {said}."
 

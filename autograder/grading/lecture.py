@@ -79,7 +79,7 @@ def _lecture(directory: CourseDirectory, sheet: scores.Sheet) -> Lecture:
     tallies: dict[str, Tally] = {}
     graded = refused = waiting = 0
     for row in sheet.rows:
-        notebook = _graded(directory, row.student, sheet.assignment)
+        notebook = graded_notebook(directory, row.student, sheet.assignment)
         if notebook is None:
             waiting += 1
             continue
@@ -99,7 +99,9 @@ def _lecture(directory: CourseDirectory, sheet: scores.Sheet) -> Lecture:
     return Lecture(sheet.assignment, graded, refused, waiting, tuple(tallies.values()))
 
 
-def _graded(directory: CourseDirectory, student: str, assignment: str) -> NotebookNode | None:
+def graded_notebook(
+    directory: CourseDirectory, student: str, assignment: str
+) -> NotebookNode | None:
     """The notebook that the judge has finished with, or None."""
     folder = directory.format_path(directory.autograded_directory, student, assignment)
     try:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from autograder.errors import Refused
 from autograder.exercise import find
 from autograder.grading import course, wrong_answers
-from autograder.grading.course import NOTEBOOK, exercise_of
+from autograder.grading.course import NOTEBOOK, exercise_of, trained_less
 from autograder.grading.gradebook import file_of, shown, trouble
 
 MARK = "sample-class.json"  # in class/: which students are made up
@@ -35,6 +35,9 @@ STUDENTS = {
     "ines-carvalho": "endless",
     "jonas-meyer": "cut off",
 }
+
+# Where a model is trained: how long by whom, so that not all are the same, and soon done.
+UPDATES = {"right": 1200, "mixed 0": 60, "mixed 3": 150, "careless": 300}
 
 
 def make(root: Path, assignments: list[str] | None = None) -> list[str]:
@@ -127,7 +130,8 @@ def _hand_in(manner: str, notebook: NotebookNode, source: NotebookNode) -> str:
     exercises = [name for cell in source.cells if (name := exercise_of(cell))]
     if manner != "stubs":
         for name, text in right.items():
-            cells[name].source = text if name in exercises else WRITTEN
+            by_hand = cells[name].cell_type == "markdown"
+            cells[name].source = WRITTEN if by_hand else trained_less(text, UPDATES.get(manner, 1))
     if manner.startswith("mixed"):
         _mistakes(cells, exercises, int(manner.split()[1]))
     if manner == "careless":

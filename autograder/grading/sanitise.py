@@ -20,7 +20,7 @@ from traitlets.config import Config
 
 from autograder.errors import Refused
 from autograder.grading import hidden, isolation, preflight, submission
-from autograder.grading.course import NOTEBOOK, course_of, released
+from autograder.grading.course import NOTEBOOK, course_of, exercises_of, needs_of, released
 from autograder.grading.submission import Cell, NoNotebook
 
 KEY = "autograder"  # where the notebook's metadata say what was found, for the steps that follow
@@ -88,7 +88,11 @@ class Sanitise(NbGraderPreprocessor):
         template = as_released(course_of(self), marks["assignment"], marks["notebook"], self.config)
         if "refused" in found:
             return refuse(template, found["refused"]), resources
-        return rebuild(template, found["cells"]), resources
+        try:
+            return rebuild(template, found["cells"]), resources
+        except NoNotebook as error:
+            self.log.warning("Nothing to grade of %s: %s", marks["student"], error)
+            return refuse(template, str(error)), resources
 
 
 def as_released(
@@ -125,8 +129,10 @@ def rebuild(template: NotebookNode, cells: list[Cell]) -> NotebookNode:
     """The template with the student's answers, and the student's own cells between its cells.
 
     An answer goes where the template has it; where an id is there twice, the last one is the answer
-    and the others count as own cells, which stand behind the cell that they followed.
+    and the others count as own cells, which stand behind the cell that they followed. Raises
+    NoNotebook, before anything is changed, where there is more code than the assignment allows.
     """
+    _bound(needs_of(exercises_of(template)).code, cells)
     places = {_grade_id(cell): cell for cell in template.cells if _grade_id(cell)}
     last = {cell.grade_id: index for index, cell in enumerate(cells) if cell.grade_id in places}
     own: dict[str, list[Cell]] = {name: [] for name in ["", *places]}
@@ -148,6 +154,17 @@ def rebuild(template: NotebookNode, cells: list[Cell]) -> NotebookNode:
         for number, cell in enumerate(rebuilt, 1)
     ]
     return template
+
+
+def _bound(most: int | None, cells: list[Cell]) -> None:
+    """Raises NoNotebook for more than `most` bytes of code: they could hold the answers as data."""
+    size = sum(len(cell.source.encode()) for cell in cells if cell.kind == "code")
+    if most is not None and size > most:
+        raise NoNotebook(
+            f"The cells of this notebook hold {size} bytes of code; at most {most} are graded here. "
+            "Take out what the model does not need: data, and numbers that were trained elsewhere, "
+            "do not belong into it."
+        )
 
 
 def _answer(cell: NotebookNode, answer: Cell | None) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from autograder.errors import Refused
+from autograder.exercise import find as find_exercise
 from autograder.grading import course as courses
 from autograder.grading import submission
 from autograder.grading.course import NOTEBOOK
@@ -117,7 +118,7 @@ def find(root: Path, assignment: str, threshold: float = THRESHOLD) -> Finding:
             left_out["in files that are no notebooks"] += len(names)
             continue
         for name in names:
-            answer = answer_in(code, name, names)
+            answer = answer_in(code, name, names, find_exercise(name).held_out)
             if answer is None:
                 left_out["that cannot be read as Python, or are not there"] += 1
                 continue
@@ -136,15 +137,17 @@ def _code(cells: Iterable[submission.Cell]) -> list[str]:
     return [cell.source for cell in cells if cell.kind == "code"]
 
 
-def answer_in(code: Code, name: str, exercises: list[str]) -> Answer | None:
+def answer_in(code: Code, name: str, exercises: list[str], whole: bool = False) -> Answer | None:
     """The function or class `name` with the helpers that it uses; None where there is none, or it is absurd.
 
-    exercises: all of the notebook; an answer that another one calls is not counted with it.
+    exercises: all of the notebook; an answer that another one calls is not counted with it. whole: all
+    that the notebook defines is the answer, as where a trained model is asked.
     """
     if name not in code.definitions:
         return None
     own = set(code.definitions) - set(exercises)
     todo, pieces, shown, work = [name], Counter(), {}, 0
+    todo += sorted(own - {name}) if whole else []
     try:
         for helper in todo:  # it grows as helpers of helpers are found
             definition, lines = code.definitions[helper]
@@ -163,7 +166,7 @@ def answer_in(code: Code, name: str, exercises: list[str]) -> Answer | None:
 
 
 def _pieces(code: Code, name: str, exercises: list[str]) -> Pieces:
-    answer = answer_in(code, name, exercises)
+    answer = answer_in(code, name, exercises, find_exercise(name).held_out)
     return answer.pieces if answer else Counter()
 
 

@@ -22,6 +22,7 @@ from jupyter_client.provisioning import KernelProvisionerBase
 from traitlets import Integer, List, Unicode
 
 from autograder.check import ANSWER_ONLY
+from autograder.files import threads
 from autograder.grading.sandbox.channels import Channel
 from autograder.grading.sandbox.jail import SOCKETS, Limits
 from autograder.grading.sandbox.warm import Jailed, Zygote, view_of
@@ -164,6 +165,7 @@ class SandboxProvisioner(KernelProvisionerBase):
     disk = Integer(Limits.disk, help="Bytes that a submission may write.").tag(config=True)
     processes = Integer(Limits.processes, help="Processes and threads.").tag(config=True)
     cpu = Integer(Limits.cpu, help="Seconds of CPU time.").tag(config=True)
+    cores = Integer(1, help="Threads of a library that compute at once.").tag(config=True)
 
     jailed: Jailed | None = None
     folder: Path | None = None
@@ -236,5 +238,6 @@ class SandboxProvisioner(KernelProvisionerBase):
         limits = Limits(self.memory, self.disk, self.processes, self.cpu)
         given = kwargs.get("env", {})
         environment = {name: given[name] for name in (ANSWER_ONLY,) if name in given}
+        environment |= threads(self.cores)
         self.jailed = zygote(libraries).fork(inside, self.folder, environment, limits)
         return self.connection_info

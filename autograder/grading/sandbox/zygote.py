@@ -323,6 +323,8 @@ def _run_kernel(job: dict, tell: int, begin: int) -> None:
     sys.path[:0] = [""]
     with open("kernel.json", "w", encoding="utf-8") as file:
         json.dump(job["connection"], file)
+    if "torch" in sys.modules:  # it has counted its threads when it was imported
+        sys.modules["torch"].set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     from autograder.grading.sandbox import kernel  # imported when it was warmed up
 
     app = kernel.application(os.path.abspath("kernel.json"))

@@ -145,11 +145,11 @@ def summary(result: dict) -> list[dict]:
         for how in ("greedy", "beam"):
             rates = [one["error_rate"][how] for one in found]
             row = {"model": f"{model}, {'greedy' if how == 'greedy' else 'beam of 4'}"}
-            row |= {"error rate": round(float(np.mean(rates)), 4)}
+            row |= {"error rate": round(float(np.mean(rates)), 5)}
             row |= {
                 "words right": round(float(np.mean([one["words_right"][how] for one in found])), 3)
             }
-            row |= {"range": [round(min(rates), 4), round(max(rates), 4)], "seeds": len(rates)}
+            row |= {"range": [round(min(rates), 5), round(max(rates), 5)], "seeds": len(rates)}
             row |= {"parameters": found[0]["parameters"]}
             row |= {"seconds": round(float(np.median([one["seconds"] for one in found])))}
             rows.append(row)

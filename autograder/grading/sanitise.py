@@ -163,7 +163,7 @@ def _bound(most: int | None, cells: list[Cell]) -> None:
         raise NoNotebook(
             f"The cells of this notebook hold {size} bytes of code; at most {most} are graded here. "
             "Take out what the model does not need: data, and numbers that were trained elsewhere, "
-            "do not belong into it."
+            "do not belong in it."
         )
 
 

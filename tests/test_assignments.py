@@ -186,6 +186,13 @@ def test_released_notebooks_hold_no_answer_and_no_output(chapter):
 
 
 @each_chapter
+def test_code_that_students_get_is_narrow_enough_for_the_page(chapter):
+    for cell in released_of(chapter).cells:
+        if cell.cell_type == "code":
+            assert max(map(len, cell.source.splitlines()), default=0) <= 85, cell.source
+
+
+@each_chapter
 def test_what_students_get_is_exactly_what_the_source_generates(chapter, tmp_path):
     for name in ("nbgrader_config.py", "solutions"):
         source = ROOT / name

@@ -64,7 +64,7 @@ class Answers:
         try:
             data = json.loads(text)
             return cls(tuple(_answer_from(row) for row in data["answers"]), str(data["problem"]))
-        except (KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
             raise ValueError(f"these are no answers: {error!r}") from None
 
 

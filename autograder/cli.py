@@ -120,9 +120,18 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--plot", type=Path, metavar="FILE.svg", help="also draw them")
     add.set_defaults(run=_mistakes)
 
-    add = commands.add_parser("leaderboard", help="the class's models, the best first")
+    add = commands.add_parser(
+        "leaderboard",
+        help="the class's models, the best first",
+        description="Of each graded model: error rate on the held-out words, words right, points, and the "
+        "size that its own kernel counted; between them the course's own. Run it in the course's root.",
+    )
     add.add_argument("assignment", nargs="?", metavar="ASSIGNMENT", help="default: 12-capstone")
-    add.add_argument("--names", action="store_true", help="say whose models they are")
+    add.add_argument(
+        "--names",
+        action="store_true",
+        help="say whose models they are, and mark those that are too good to be left unread",
+    )
     add.add_argument("--format", choices=("table", "csv"), default="table")
     add.add_argument("--out", type=Path, metavar="FILE", help="default: print it")
     add.set_defaults(run=_leaderboard)

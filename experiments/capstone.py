@@ -1,8 +1,8 @@
 """How well do networks say words that they have not seen, with one vector and with attention?
 
 It is the capstone's own model that is trained: the cells of `solutions/12-capstone/exercises.ipynb`, with
-the settings named here. Found are the phoneme error rates on words out of those that grading draws from,
-decoded greedily and with a beam.
+the settings named here; and chapter 9's network, in the same way. Found are the phoneme error rates on
+words out of those that grading draws from, decoded greedily and with a beam.
 
 What the capstone's notebook shows of it is `autograder/lexicon/measured.json`, to be written after this:
 `python -c "from experiments import capstone; capstone.write_summary()"`.
@@ -17,6 +17,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import torch
+from lab import seq2seq
 
 from autograder.grading.course import trained_less
 from autograder.reference import held_out
@@ -25,8 +26,10 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "solutions" / "12-capstone" / "exercises.ipynb"
 SUMMARY = ROOT / "autograder" / "lexicon" / "measured.json"
 
+CHAPTER_9 = "chapter 9's network"
 SETTINGS = {
     "models": {
+        CHAPTER_9: [{"embed": 64, "hidden": 128}, 3000],
         "one vector": [{"attention": False}, 1500],
         "one vector, larger and longer": [
             {"attention": False, "hidden": 256, "dropout": 0.3},
@@ -43,6 +46,7 @@ SETTINGS = {
 }
 REDUCED = {
     "models": {
+        CHAPTER_9: [{"hidden": 8, "embed": 4}, 3],
         "one vector": [{"attention": False, "hidden": 8, "embed": 4}, 3],
         "attention": [{"hidden": 8, "embed": 4}, 3],
     },
@@ -64,7 +68,7 @@ def run(settings, model, seed):
     names = _names()
     sizes, updates = settings["models"][model]
     torch.manual_seed(seed)
-    network = names["Speaker"](**sizes)
+    network = (_of_chapter_9 if model == CHAPTER_9 else _own)(names, **sizes)
     began = time.process_time()
     curve = names["train"](network, updates, seed=seed)
     seconds = time.process_time() - began
@@ -88,6 +92,33 @@ def run(settings, model, seed):
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "seconds": seconds,
     }
+
+
+def _own(names, **sizes):
+    return names["Speaker"](**sizes)
+
+
+def _of_chapter_9(names, embed, hidden):
+    """Chapter 9's encoder and decoder, which are asked as the capstone's own model is."""
+
+    class Network(names["Speaker"]):
+        def __init__(self):
+            torch.nn.Module.__init__(self)
+            first, lexicon = names["FIRST"], names["lexicon"]
+            self.encoder = seq2seq.Encoder(first + len(lexicon.LETTERS), embed, hidden)
+            symbols = first + len(lexicon.PHONEMES)
+            self.decoder = seq2seq.FixedContextDecoder(symbols, embed, hidden)
+
+        def read(self, source, lengths):
+            states, last = self.encoder(source, lengths)
+            mask = source != names["PAD"]
+            h, context = self.decoder.begin(states, last, mask)
+            return h, (states, context, mask)
+
+        def say(self, read, h, memory):
+            return self.decoder(read, h, memory[1])
+
+    return Network()
 
 
 def _names() -> dict:

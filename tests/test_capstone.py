@@ -64,8 +64,10 @@ def small_case(**ways):
 
 def verdict_on(case, said, **more):
     """What is judged of these answers, each phonemes in one string."""
-    got = {"said": said, "alone": [[row] for row in said[: capstone.ALONE]], "parameters": None}
-    right = {"said": [ways[0] for ways in case.truth], "alone": [[w[0]] for w in case.truth]}
+    asked = capstone._asked_alone(case.inputs["words"])
+    got = {"said": said, "alone": [[said[at]] for at in asked], "parameters": None}
+    usual = [ways[0] for ways in case.truth]
+    right = {"said": usual, "alone": [[usual[at]] for at in asked]}
     expected = Expected((case,), Answers((Answer(right | {"parameters": None}),)))
     return judge(PRONOUNCE, expected, Answers((Answer(got | more),)))
 
@@ -210,6 +212,87 @@ def test_held_out_words_are_not_told():
         verdict = judge(PRONOUNCE, expected, ask(PRONOUNCE, function, [case]))
         text = report.message(verdict)
         assert not [word for word in case.inputs["words"] if len(word) > 7 and word in text], name
+
+
+def batches_of_64(usual, asked):
+    rows = []
+    for start in range(0, 64 * (len(asked) // 64), 64):
+        rows += usual(asked[start : start + 64])
+    return rows
+
+
+def one_at_a_time_fails(usual, asked):
+    if len(asked) == 1:
+        raise ValueError("a squeezed axis")
+    return usual(asked)
+
+
+ODD = {
+    "the last batch is missing": (
+        batches_of_64,
+        "leaves_words_out",
+        "A list of 1000 lists of phonemes is due, one for each word, such as [['K', 'AE', 'T'], "
+        "['D', 'AO', 'G']], but there are 960 lists.",
+    ),
+    "only the first word": (
+        lambda usual, asked: usual(asked[:1]),
+        "leaves_words_out",
+        "but there is 1 list.",
+    ),
+    "too many": (lambda usual, asked: usual(asked) * 2, None, "but there are 2000 lists."),
+    "one word is unwrapped": (
+        lambda usual, asked: usual(asked) if len(asked) > 1 else usual(asked)[0],
+        "unwraps_a_single_word",
+        "For a list with one word a list with one list of phonemes is due, such as [['K', 'AE', 'T']], "
+        "but the phonemes of one word came, in one list.",
+    ),
+    "one word fails": (one_at_a_time_fails, None, "For a list with one word it raises an error."),
+    "one answer for all": (
+        lambda usual, asked: usual(asked[:1]) * len(asked),
+        "says_the_same_to_all",
+        "1000 of 1000 answers are the same as that of another word",
+    ),
+    "padded to 15": (
+        lambda usual, asked: [(row + ["-"] * 15)[:15] for row in usual(asked)],
+        "keeps_the_padding",
+        "Cut each one off where it ends.",
+    ),
+    "sorted, and not put back": (
+        lambda usual, asked: usual(sorted(asked, key=len)),
+        "answers_the_shortest_word_first",
+        "in the order of rising lengths",
+    ),
+    "a generator": (lambda usual, asked: (r for r in usual(asked)), None, "a generator came."),
+    "pairs": (
+        lambda usual, asked: [(row, None) for row in usual(asked)],
+        None,
+        "something else is in it.",
+    ),
+    "spaces": (
+        lambda usual, asked: [[" ".join(row)] for row in usual(asked)],
+        None,
+        "are empty, or long, or have spaces in them.",
+    ),
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_odd_answers_are_called_what_they_are(odd):
+    function, name, said = odd
+    usual = live.reference_of(PRONOUNCE)
+    verdict = examine("pronounce", lambda asked: function(usual, asked))
+    assert verdict.diagnosis == ((name,) if name else ())
+    assert said in " ".join(report.message(verdict).split())
+
+
+def test_whoever_fails_for_one_word_alone_keeps_the_other_points():
+    usual = live.reference_of(PRONOUNCE)
+    for way in (one_at_a_time_fails, ODD["one word is unwrapped"][0]):
+        assert examine("pronounce", lambda asked, way=way: way(usual, asked)).score == 11
+
+
+def test_the_luck_of_the_draw_is_told_where_it_can_matter_only():
+    assert "luck" not in report.message(examine("pronounce", lambda asked: [["S"] for _ in asked]))
 
 
 def test_a_model_that_is_only_weak_has_no_known_mistake():
@@ -412,6 +495,74 @@ def test_forged_answers_earn_nothing(value):
     nb = graded_job(submitted(FORGED.format(value=value)))
     assert text_of(nb).splitlines()[-1] == "0"
     assert "pronounce: 0 of 12 points" in text_of(nb)
+
+
+def test_no_answers_alone_earn_nothing_for_words_alone():
+    case = small_case(tomato=["T_AH_M_EY_T_OW"], cat=["K_AE_T"])
+    verdict = verdict_on(case, ["T AH M EY T OW", "K AE T"], alone=[])
+    assert [aspect.name for aspect in verdict.aspects if not aspect.earned] == [
+        "A word is said the same alone"
+    ]
+
+
+@pytest.mark.parametrize("kind", ["raw", "markdown"])
+def test_code_is_bounded_whatever_a_cell_says_it_is(kind):
+    blob = "DATA = '" + "x" * PRONOUNCE.needs.code + "'"
+    with pytest.raises(submission.NoNotebook):
+        rebuild(course.released(SOURCE), [submission.Cell(kind, blob, "parts")])
+
+
+def test_once_words_have_been_sent_there_is_no_second_kernel():
+    """It could find out which of the system's files the first one has read, and print that."""
+    ends = f"import os\n{SPELLER.splitlines()[0]}\n    os._exit(1)"
+    after = "print('a second kernel')"
+    nb = graded_job(submitted(ends, after, before=["print('the first one')"]))
+    assert "Python ended while `pronounce` was asked" in " ".join(text_of(nb).split())
+    (own,) = [cell for cell in nb.cells if cell.source == after]
+    assert [output.ename for output in own.outputs] == [execution.NOT_RUN]
+
+
+def test_what_a_second_kernel_says_is_not_shown_if_the_first_was_killed_from_outside(monkeypatch):
+    said = iter([True])
+    monkeypatch.setattr(execution, "_killed_from_outside", lambda manager: next(said, False))
+    nb = graded_job(submitted(SPELLER, before=["print('again')"]))
+    assert nb.metadata[KEY]["measures"]["pronounce"]["words"] == 1000
+    (own,) = [cell for cell in nb.cells if cell.source == "print('again')"]
+    assert [output.ename for output in own.outputs] == [execution.NOT_RUN]
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("while True: pass", "The cell `training` was not done in time."),
+        ("x = bytearray(1 << 40)", "The cell `training` stops with MemoryError"),
+        ("import os; os._exit(1)", "The cell `training` ended Python."),
+        ("raise KeyError('lr')", "The cell `training` stops with KeyError: 'lr'."),
+    ],
+)
+def test_who_fails_in_training_is_told_of_that_and_not_of_what_was_missing_then(cell, said):
+    answer = "def pronounce(words):\n    return MODEL(words)"
+    train = submission.Cell("code", cell, "training")
+    nb = graded_job(
+        rebuild(course.released(SOURCE), [train, submission.Cell("code", answer, "pronounce")]), 1
+    )
+    text = " ".join(text_of(nb).split())
+    assert said in text
+    assert "MODEL" not in text
+    assert said[:30] in nb.metadata[KEY]["reasons"]["pronounce"]
+
+
+def test_a_notebook_of_stubs_is_not_told_that_cells_failed():
+    nb = graded_job(course.released(SOURCE))
+    assert "mend it first" not in text_of(nb)
+
+
+def test_who_is_never_asked_is_not_told_that_the_function_ended_python():
+    dies = ["import os; os._exit(1)  # " + "again" * n for n in range(5)]
+    nb = graded_job(submitted(SPELLER, before=dies))
+    text = " ".join(text_of(nb).split())
+    assert "too many cells before this one ended Python" in text
+    assert "while `pronounce` was asked" not in text
 
 
 def test_more_code_than_is_allowed_is_refused_and_told():

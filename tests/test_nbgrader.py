@@ -597,9 +597,11 @@ def test_a_spoilt_seed_stops_grading_before_anything_is_touched(own_copy, monkey
     refused_at_the_start(own_copy, "hidden seed .* is no positive whole number")
 
 
-def test_a_folder_that_nbgrader_cannot_address_is_told_at_the_start(own_copy):
-    (own_copy / "class" / "submitted" / "star[1]").mkdir()
-    refused_at_the_start(own_copy, r"cannot address the folder .*star\[1\]")
+@pytest.mark.parametrize("name", ["star[1]", "a\x9b31m", "a\u202eb"])
+def test_a_folder_that_nbgrader_cannot_address_is_told_at_the_start(own_copy, name):
+    """Nor may a name steer the terminal on which the tables are shown."""
+    (own_copy / "class" / "submitted" / name).mkdir()
+    refused_at_the_start(own_copy, f"cannot address the folder .*{re.escape(repr(name)[1:-1])}")
 
 
 def test_only_one_grading_runs_in_a_course(own_copy):

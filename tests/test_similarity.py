@@ -4,6 +4,7 @@ import importlib
 import inspect
 import itertools
 import re
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -268,6 +269,20 @@ def test_the_report_says_what_it_is_and_shows_where_to_read(room, monkeypatch, c
         assert words in said
     assert main(["similar", NAME, "--threshold", "1"]) == 0
     assert "100%" in capsys.readouterr().out
+
+
+def test_an_answer_is_compared_whatever_kind_of_cell_it_says_it_is(room, tmp_path):
+    """It is run as code: what counts is its place."""
+    copy = shutil.copytree(room, tmp_path / "course")
+    path = copy / "class" / "submitted" / "ben" / NAME / "exercises.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.metadata.get("nbgrader", {}).get("grade_id") == FIRST:
+            cell.cell_type = "raw"
+            del cell["outputs"], cell["execution_count"]
+    nbformat.write(notebook, path)
+    (pair,) = similarity.find(copy, NAME).pairs
+    assert pair.students == ("anna", "ben")
 
 
 def test_control_characters_in_an_answer_never_reach_the_terminal(tmp_path):

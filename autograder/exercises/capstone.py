@@ -6,6 +6,7 @@ error rate: edits over phonemes, against the pronunciation of each word that is 
 
 import contextlib
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 from autograder import lexicon
 from autograder.compare import Difference
 from autograder.exercise import Aspect, Case, Exercise, Mistake, Needs, Section
+from autograder.plain import Other
 
 CHAPTER = "12-capstone"
 SEQUENCES = "09-sequence-to-sequence"
@@ -26,9 +28,9 @@ DROPOUT = Section("07-deep-and-bidirectional", "deep-dropout", "Dropout between 
 DEVELOPMENT, HELD_OUT = "development", "held-out"  # kinds of cases, as reports say them
 THRESHOLDS = {40: 3, 25: 3, 20: 2, 13: 2}  # percent: points for an error rate of at most that
 TOO_GOOD = 0.08  # no model of ours, trained on these words alone, came near this error rate
-ALONE = 20  # words that are asked a second time, each by itself
+ALONE = 20  # the shortest words, which are asked a second time, each by itself
 LONG, LONGEST = 20, 60  # phonemes: an answer that has not ended; what is looked at of one
-SHOWN = 5
+SHOWN, QUOTED = 5, 10  # words that are shown, and how much of what was said of one
 
 Inputs = dict[str, Any]
 Rows = list[list[str]]
@@ -54,17 +56,25 @@ def _cases(rng: np.random.Generator) -> list[Case]:
 
 def _listen(function: Callable, inputs: Inputs) -> Inputs:
     """What it says of all the words together, of some of them alone, and how large its model is."""
-    some = list(inputs["words"])[:ALONE]
+    words = list(inputs["words"])  # as they are before it is called
     with _parameters_that_run() as parameters:
         said = function(inputs["words"])
     if said is None:
         return None
-    alone = [function([word]) for word in some]
+    try:
+        alone = [_spoken(function([words[at]])) for at in _asked_alone(words)]
+    except Exception:
+        alone = None
     return {
         "said": _spoken(said),
-        "alone": [_spoken(one) for one in alone],
+        "alone": alone,
         "parameters": sum(parameters.values()) or None,
     }
+
+
+def _asked_alone(words: list[str]) -> list[int]:
+    """Which words are asked a second time: the shortest, beside which there was most padding."""
+    return sorted(range(len(words)), key=lambda at: (len(words[at]), at))[:ALONE]
 
 
 def _spoken(said: Any) -> Any:
@@ -131,47 +141,57 @@ def _rate(case: Case, rows: Rows) -> float:
 def _rows(case: Case, got: Any) -> Rows | None:
     """What was said of each word, or None where it is not a list of phonemes for each."""
     said = got.get("said") if isinstance(got, dict) else None
-    if not isinstance(said, list) or len(said) != len(case.truth):
-        return None
-    if not all(isinstance(row, str) for row in said):
+    if not _is_rows(said, len(case.truth)):
         return None
     return [row.split()[:LONGEST] for row in said]
 
 
-def _alone(case: Case, got: Any) -> int:
-    """How many words are said otherwise when they are asked alone."""
-    alone = got.get("alone")
-    if not isinstance(alone, list):
-        return ALONE
-    return sum([row] != one for row, one in zip(got["said"][:ALONE], alone, strict=False))
+def _alone(case: Case, got: Any) -> int | str:
+    """Of the words that are asked alone, how many are said otherwise; or what came instead, as `_form`."""
+    alone, asked = got.get("alone"), _asked_alone(case.inputs["words"])
+    if alone is None:
+        return "error"
+    if not isinstance(alone, list) or len(alone) != len(asked):
+        return len(asked)
+    together = [[got["said"][at]] for at in asked]
+    odd = next((one for one in alone if not _is_rows(one, 1)), None)
+    if odd is not None:
+        return _form(odd, 1)
+    return sum(one != beside for one, beside in zip(alone, together, strict=True))
 
 
 def _compare(case: Case, expected: Any, got: Any) -> list[Difference]:
     """Which thresholds are missed. Nothing that was said is repeated: it may be about held-out words."""
     rows = _rows(case, got)
     if rows is None:
-        return [Difference("", _not_rows(case, got))]
+        said = got.get("said") if isinstance(got, dict) else None
+        due = f"A list of {len(case.truth)} lists of phonemes is due, one for each word"
+        form = _form(said, len(case.truth))
+        return [Difference("", f"{due}, such as {_EXAMPLE}, but {_came(case, said, form)}.")]
     wrong, of = map(int, _counted(case, rows).sum(axis=0))
     missed = [percent for percent in THRESHOLDS if 100 * wrong > percent * of]
-    found = []
-    if missed:
-        found += [Difference(str(percent), "it is higher.") for percent in missed]
+    found = [Difference(str(percent), "it is higher.") for percent in missed]
     if other := _alone(case, got):
-        text = (
-            f"{other} of {min(ALONE, len(rows))} words are said otherwise when they are asked alone. "
-            "What a model says of a word must not depend on the words beside it: is there padding "
-            "that it reads, or attends to?"
-        )
-        found.append(Difference("alone", text))
+        found.append(Difference("alone", _why_not_alone(case, got, other)))
     return found
 
 
-def _not_rows(case: Case, got: Any) -> str:
-    due = f"A list of {len(case.truth)} lists of phonemes is due, one for each word"
-    said = got.get("said") if isinstance(got, dict) else None
-    if isinstance(said, list) and all(isinstance(row, str) for row in said):
-        return f"{due}, but there are {len(said)} lists."
-    return f"{due}, such as [['K', 'AE', 'T'], ['D', 'AO', 'G']], but {_FORMS[_form(case, got)]}."
+_EXAMPLE = "[['K', 'AE', 'T'], ['D', 'AO', 'G']]"
+
+
+def _why_not_alone(case: Case, got: Any, other: int | str) -> str:
+    if other == "error":
+        return 'For a list with one word it raises an error. Try it: `pronounce(["cat"])`.'
+    if isinstance(other, str):
+        odd = next(one for one in got["alone"] if not _is_rows(one, 1))
+        return (
+            "For a list with one word a list with one list of phonemes is due, such as "
+            f"[['K', 'AE', 'T']], but {_came(case, odd, other)}."
+        )
+    return (
+        f"{other} of {len(_asked_alone(case.inputs['words']))} words are said otherwise when they are "
+        "asked alone. What a model says of a word must not depend on the words beside it."
+    )
 
 
 _FORMS = {
@@ -179,19 +199,51 @@ _FORMS = {
     "one word": "the phonemes of one word came, in one list",
     "strings": "a list of strings came; a word's phonemes are strings in a list of their own",
     "numbers": "numbers came; the phonemes' names are due",
+    "spaced": "some of the strings in these lists are empty, or long, or have spaces in them",
     "dict": "a dict came",
-    "else": "something else came",
 }
+_TYPES = ("a generator", "a map", "a zip", "a set", "a torch.Tensor", "a function", "None")
 
 
-def _form(case: Case, got: Any) -> str:
-    """What came in place of lists of phonemes."""
-    said = got.get("said") if isinstance(got, dict) else None
-    value = said.get("other") if isinstance(said, dict) else said
+def _came(case: Case, said: Any, form: str) -> str:
+    """What came in place of lists of phonemes, in words that carry no held-out ones out of a kernel."""
+    if form in ("fewer", "more"):
+        return f"there {'is 1 list' if len(said) == 1 else f'are {len(said)} lists'}"
+    if form in _FORMS:
+        return _FORMS[form]
+    value = _value(said)
+    items = [value] if not isinstance(value, list) else [i for v in value for i in _items(v)]
+    odd = next((item for item in items if not isinstance(item, str)), None)
+    what = odd.what if isinstance(odd, Other) else {type(None): "None"}.get(type(odd), "")
+    if not what or (case.kind == HELD_OUT and what not in _TYPES):
+        what = "something else"
+    return f"{what} {'is in it' if isinstance(value, list) else 'came'}"
+
+
+def _items(value: Any) -> list:
+    return value if isinstance(value, list) and value else [value]
+
+
+def _value(said: Any) -> Any:
+    """What was returned, where it could not be written as a word's phonemes in a string each."""
+    return said.get("other") if isinstance(said, dict) else said
+
+
+def _is_rows(said: Any, due: int) -> bool:
+    return isinstance(said, list) and len(said) == due and all(isinstance(r, str) for r in said)
+
+
+def _form(said: Any, due: int) -> str:
+    """What came in place of so many lists of phonemes, of what `_spoken` made of it."""
+    if isinstance(said, list) and all(isinstance(row, str) for row in said):
+        return "fewer" if len(said) < due else "more"
+    value = _value(said)
     if isinstance(value, list) and value:
         if all(isinstance(item, str) for item in value):
             return "one word" if all(item in lexicon.PHONEMES for item in value) else "strings"
-        inner = [i for item in value for i in (item if isinstance(item, list) else [item])]
+        inner = [i for item in value for i in _items(item)]
+        if all(isinstance(item, str) for item in inner):
+            return "spaced"
         numbers = (bool, int, float, np.ndarray)
         return "numbers" if all(isinstance(item, numbers) for item in inner) else "else"
     return {str: "text", dict: "dict", np.ndarray: "numbers"}.get(type(value), "else")
@@ -204,14 +256,15 @@ def _profile(case: Case, expected: Any, got: Any) -> dict[str, Any]:
     """What of an answer does not depend on how well a model was trained."""
     rows = _rows(case, got)
     if rows is None:
-        return {"form": _form(case, got)}
-    asked = case.inputs["words"]
-    symbols = _symbols(asked, rows)
+        return {"form": _form(got.get("said") if isinstance(got, dict) else None, len(case.truth))}
+    asked, alone = case.inputs["words"], _alone(case, got)
+    symbols, alike = _symbols(asked, rows), all(row == rows[0] for row in rows)
+    explained = alike or symbols == "padded"  # then it is no leak that makes the difference
     return {
         "symbols": symbols,
         "lengths": _lengths(asked, rows),
-        "alike": all(row == rows[0] for row in rows),
-        "alone": _alone(case, got) > 0,
+        "alike": alike,
+        "alone": alone if isinstance(alone, str) else alone > 0 and not explained,
         "order": _order(case, rows) if symbols == "known" else "",
     }
 
@@ -313,7 +366,8 @@ def _tell(case: Case, expected: Any, got: Any, right: bool) -> list[str]:
     )
     if right:
         return [f"But narrowly. {off} {luck}"] if 100 * (rate + spread) > min(THRESHOLDS) else []
-    told = [off, luck, *_odd(case, rows)]
+    told = [off, luck] if 100 * rate <= max(THRESHOLDS) else [off]
+    told += _odd(case, rows)
     if worst := _worst(case, rows, counted):
         told.append(worst)
     return told
@@ -322,7 +376,8 @@ def _tell(case: Case, expected: Any, got: Any, right: bool) -> list[str]:
 def _odd(case: Case, rows: Rows) -> list[str]:
     """Counts of answers that no training explains."""
     unknown = [[symbol for symbol in row if symbol not in lexicon.PHONEMES] for row in rows]
-    alike = len(rows) - len({tuple(row) for row in rows})
+    often = Counter(map(tuple, rows))
+    alike = sum(often[tuple(row)] > 1 for row in rows)
     counts = {
         "are empty": sum(not row for row in rows),
         f"have {LONG} phonemes or more: does decoding stop at the end token": sum(
@@ -330,7 +385,7 @@ def _odd(case: Case, rows: Rows) -> list[str]:
         ),
         "hold symbols that are no phonemes": sum(map(bool, unknown)),
     }
-    if alike > len(rows) // 10:
+    if alike > len(rows) // 2:
         counts["are the same as that of another word: does the decoder see its word"] = alike
     told = []
     for what, count in counts.items():
@@ -352,7 +407,7 @@ def _worst(case: Case, rows: Rows, counted: np.ndarray) -> str:
     for at in order[:SHOWN]:
         if share[at] > 0:
             right = min(case.truth[at], key=lambda way: edits(rows[at], way.split()))
-            said = " ".join(rows[at][:LONG]) or "nothing"
+            said = " ".join([*rows[at][:QUOTED], "…"][: len(rows[at])]) or "nothing"
             shown.append(f"{case.inputs['words'][at]} ({said}; right: {right})")
     return f"The worst: {', '.join(shown)}." if shown else ""
 
@@ -418,6 +473,18 @@ EXERCISES = (
                 TASK,
             ),
             Mistake(
+                "unwraps_a_single_word",
+                "a list with one word gets that word's phonemes in one list, and longer lists get a list "
+                "for each word. One word wants a list of lists, too: `[['K', 'AE', 'T']]`.",
+                TASK,
+            ),
+            Mistake(
+                "leaves_words_out",
+                "fewer lists of phonemes come back than words were asked. Where words are taken in batches, "
+                "the last batch is seldom full, and its words want answers, too.",
+                TASK,
+            ),
+            Mistake(
                 "returns_numbers",
                 "the answers are numbers, as the network has them. Look up the name of each phoneme before "
                 "you return it.",
@@ -474,13 +541,20 @@ EXERCISES = (
             Mistake(
                 "says_the_same_to_all",
                 "every word gets the same answer. Nothing of the word reaches the decoder, or it has not been "
-                "trained. Look at its first state, and at the context: do they differ from word to word?",
+                "trained, or one word's answer is given to all. Look at its first state, and at the context: "
+                "do they differ from word to word?",
                 DECODER,
             ),
             Mistake(
                 "answers_the_longest_word_first",
                 "the answers are good ones, but not in the order of the words: they are in the order of "
                 "falling lengths. Where you sort a batch, put the answers back.",
+                PADDING,
+            ),
+            Mistake(
+                "answers_the_shortest_word_first",
+                "the answers are good ones, but not in the order of the words: they are in the order of "
+                "rising lengths. Where you sort a batch, put the answers back.",
                 PADDING,
             ),
             Mistake(

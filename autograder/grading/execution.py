@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from time import monotonic
 
@@ -49,8 +50,9 @@ class Execute(StockExecute):
 
     A cell that ends the kernel is left out, and the notebook is run again without it. Where
     somebody else ended the kernel, all is run again. An assignment may need more time than others.
-    Once held-out cases have been sent, nothing that the kernel says is shown to anybody: only test
-    cells are run from there on.
+    Once held-out cases have been sent, nothing that a kernel says is shown to anybody: only test
+    cells are run from there on, and no other kernel. It might find what the first one left in the
+    machine's memory, such as which files have been read.
     """
 
     restarts = Integer(3, help="How often a kernel that died is replaced.").tag(config=True)
@@ -93,8 +95,10 @@ class Execute(StockExecute):
         if any(find(name).held_out for name in names):
             known = expectations(names, self.seed)
             self._questions = {n: to_send(known[n].cases) for n in names if find(n).held_out}
+        seen = False  # whether a kernel before this one has been sent held-out cases
         for _ in range(TRIES):
             self._managers: list[KernelManager] = []
+            self._sent = False
             try:
                 done = self._preprocess(nb, resources, km)
             except Refused:
@@ -103,8 +107,11 @@ class Execute(StockExecute):
                 why = f"its kernel could not be used ({type(error).__name__}: {error})"
             else:
                 if not any(_killed_from_outside(manager) for manager in self._managers):
+                    if seen:
+                        _show_nothing(nb)
                     return done
                 why = "its kernel was killed from outside, or for want of memory on that machine"
+            seen |= self._sent
             self.log.warning("It is executed again: %s", why)
             self._forget_kernel()
         raise KilledFromOutside(f"{why}; {TRIES} times")
@@ -122,6 +129,11 @@ class Execute(StockExecute):
                     raise  # the kernel did not start, or could not be ended: not the student's doing
                 self.log.warning("Cell %d ended the kernel: %r", self._current, error)
                 self._ended[self._current] = _stopped(error)
+            if self._sent:
+                _leave_out(nb.cells[self._current], self._ended[self._current])
+                for cell in nb.cells[self._current + 1 :]:
+                    _leave_out(cell, _not_any_more())
+                return nb, resources
             if len(self._ended) > self.restarts:
                 for index in range(self._current + 1, len(nb.cells)):
                     _leave_out(nb.cells[index], _ended_before())
@@ -319,8 +331,22 @@ def _out_of_time(seconds: int) -> NotebookNode:
     return _error(OUT_OF_TIME, f"Not run: the notebook had used up its {seconds} seconds.")
 
 
+def begun(error: NotebookNode) -> bool:
+    """Whether a cell with this error was asked of the kernel at all, which then may have said anything."""
+    ours = (str(_ended_before().evalue), str(_out_of_time(0).evalue))
+    return re.sub(r"\d{1,6}", "0", str(error.get("evalue")), count=1) not in ours
+
+
 def _not_any_more() -> NotebookNode:
     return _error(NOT_RUN, "This cell comes after the check of held-out cases: it is not run.")
+
+
+def _show_nothing(nb: NotebookNode) -> None:
+    """Of what ran after another kernel had been sent held-out cases, leave only the test cells."""
+    said = "This machine made it necessary to run the notebook twice; what it said is not shown."
+    for cell in nb.cells:
+        if not exercise_of(cell):
+            _leave_out(cell, _error(NOT_RUN, said))
 
 
 def _leave_out(cell: NotebookNode, note: NotebookNode) -> None:

@@ -16,7 +16,7 @@ from autograder.exercise import Case, Exercise, find
 from autograder.files import endless
 from autograder.grading import hidden
 from autograder.grading.course import course_of, exercise_of, exercises_of
-from autograder.grading.execution import DIED, OUT_OF_TIME, TOO_LARGE, TOO_SLOW, answer_in
+from autograder.grading.execution import DIED, OUT_OF_TIME, TOO_LARGE, TOO_SLOW, answer_in, begun
 from autograder.grading.expectations import expectations
 from autograder.grading.sanitise import KEY
 from autograder.grading.submission import PICTURES, is_base64, writable
@@ -48,7 +48,7 @@ class Judge(NbGraderPreprocessor):
         reasons: dict[str, str] = {}
         diagnoses: dict[str, str] = {}
         measures: dict[str, dict] = {}
-        for cell in nb.cells:
+        for at, cell in enumerate(nb.cells):
             name = exercise_of(cell)
             if not name:
                 _keep_harmless(cell)
@@ -58,7 +58,11 @@ class Judge(NbGraderPreprocessor):
             if refused := found.get("refused"):
                 verdict = nothing_to_judge(exercise, refused)
             else:
-                verdict = self._judge(exercise, expected, cell, _answer_cell(nb, name))
+                answer = _answer_cell(nb, name)
+                verdict = self._judge(exercise, expected, cell, answer)
+                if exercise.held_out and not verdict.passed:
+                    above = _broken(c for c in nb.cells[:at] if c is not answer)
+                    verdict = replace(verdict, findings=(*above, *verdict.findings))
             _show(cell, verdict)
             if not verdict.score:
                 reasons[name] = writable(reason(verdict))
@@ -123,7 +127,7 @@ def _known(kinds: Iterable[str]) -> str:
     """The first of Python's own exceptions among these."""
     own = (getattr(builtins, kind, None) for kind in kinds)
     return next(
-        (e.__name__ for e in own if isinstance(e, type) and issubclass(e, Exception)), "Error"
+        (e.__name__ for e in own if isinstance(e, type) and issubclass(e, BaseException)), "Error"
     )
 
 
@@ -185,7 +189,7 @@ def _why_nothing(exercise: Exercise, cell: NotebookNode, answer: NotebookNode | 
     if error is None:
         return f"The check of `{name}` gave no answers. Does your notebook change the autograder?"
     kind, said = _kind_and_text(error)
-    if exercise.held_out:  # the kernel knew the held-out cases when it said this
+    if exercise.held_out and begun(error):  # the kernel knew the held-out cases when it said this
         kind, said = (kind, "") if kind in OURS else (_known([kind]), HELD_BACK)
     if kind in TIMES_OUT:
         return f"`{name}` was not done in time. {endless(exercise)}"
@@ -213,18 +217,39 @@ def _missing(exercise: Exercise, answer: NotebookNode | None) -> str:
             f"There is no function `{name}`. Its cell must define it: {wanted}. "
             "Run your notebook from top to bottom to see this yourself."
         )
-    kind, said = _kind_and_text(error)
-    happened = f"stops with {kind}: {said}"
-    if kind in TIMES_OUT:
-        happened = "was not done in time"
-    elif kind == DIED:
-        happened = "ended Python"
-    elif kind == OUT_OF_TIME:
-        happened = "was not run, because the cells above it took too long"
     return (
-        f"The cell of `{name}` {happened}. So there was no function to ask. Mend that cell: "
+        f"The cell of `{name}` {_happened(error)}. So there was no function to ask. Mend that cell: "
         f"it must run to its end and define {wanted}."
     )
+
+
+def _happened(error: NotebookNode) -> str:
+    """What became of a cell that did not run to its end."""
+    kind, said = _kind_and_text(error)
+    if kind in TIMES_OUT:
+        return "was not done in time"
+    if kind == DIED:
+        return (
+            "ended Python" if begun(error) else "was not run, because those above it ended Python"
+        )
+    if kind == OUT_OF_TIME:
+        return "was not run, because the cells above it took too long"
+    return f"stops with {kind}: {said}"
+
+
+def _broken(cells: Iterable[NotebookNode]) -> list[str]:
+    """Of the cells on all of which an answer rests, the first that did not run to its end."""
+    for cell in cells:
+        error = _error(cell)
+        if error is None or error.get("ename") == NotImplementedError.__name__:  # a stub
+            continue
+        grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
+        called = f"The cell `{grade_id}`" if grade_id else "A cell of your own"
+        return [
+            f"{called} {_happened(error)}. What it defines or trains was missing, and all that "
+            "follows may come from this: mend it first."
+        ]
+    return []
 
 
 def _kind_and_text(error: NotebookNode) -> tuple[str, str]:

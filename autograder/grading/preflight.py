@@ -17,7 +17,8 @@ from autograder.errors import Refused
 from autograder.grading.course import NOTEBOOK
 from autograder.grading.stamp import STAMP, stamp_of, without_time
 
-UNADDRESSABLE = re.compile(r"[\[\]*?\x00-\x1f\x7f]")  # nbgrader finds submissions by patterns
+# nbgrader finds submissions by patterns; and no name may steer a terminal, or turn round what it shows.
+UNADDRESSABLE = re.compile(r"[\[\]*?\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _locks: dict[Path, int] = {}  # kept open: the system frees them when the process ends, however
 
 

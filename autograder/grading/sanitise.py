@@ -6,6 +6,7 @@ nothing left to strip, and no submission can name another exercise, other points
 
 import html
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from nbconvert.exporters import NotebookExporter
@@ -132,7 +133,7 @@ def rebuild(template: NotebookNode, cells: list[Cell]) -> NotebookNode:
     and the others count as own cells, which stand behind the cell that they followed. Raises
     NoNotebook, before anything is changed, where there is more code than the assignment allows.
     """
-    _bound(needs_of(exercises_of(template)).code, cells)
+    _bound(needs_of(exercises_of(template)).code, code_of(cells, code_places(template)))
     places = {_grade_id(cell): cell for cell in template.cells if _grade_id(cell)}
     last = {cell.grade_id: index for index, cell in enumerate(cells) if cell.grade_id in places}
     own: dict[str, list[Cell]] = {name: [] for name in ["", *places]}
@@ -156,9 +157,19 @@ def rebuild(template: NotebookNode, cells: list[Cell]) -> NotebookNode:
     return template
 
 
-def _bound(most: int | None, cells: list[Cell]) -> None:
+def code_places(template: NotebookNode) -> set[str]:
+    """The ids of the cells in which the template has code."""
+    return {_grade_id(cell) for cell in template.cells if cell.cell_type == "code"} - {""}
+
+
+def code_of(cells: Iterable[Cell], places: set[str]) -> list[str]:
+    """What of a submission is run as code, if all of it is: whatever a cell says it is, its place counts."""
+    return [cell.source for cell in cells if cell.kind == "code" or cell.grade_id in places]
+
+
+def _bound(most: int | None, code: list[str]) -> None:
     """Raises NoNotebook for more than `most` bytes of code: they could hold the answers as data."""
-    size = sum(len(cell.source.encode()) for cell in cells if cell.kind == "code")
+    size = sum(len(text.encode()) for text in code)
     if most is not None and size > most:
         raise NoNotebook(
             f"The cells of this notebook hold {size} bytes of code; at most {most} are graded here. "

@@ -26,6 +26,7 @@ from autograder.exercise import find as find_exercise
 from autograder.grading import course as courses
 from autograder.grading import submission
 from autograder.grading.course import NOTEBOOK
+from autograder.grading.sanitise import code_of, code_places
 
 THRESHOLD = 0.8
 SMALLEST = 4  # nodes; a smaller piece, such as a sum of two names, is anybody's
@@ -102,8 +103,9 @@ def find(root: Path, assignment: str, threshold: float = THRESHOLD) -> Finding:
     directory = courses.course(root)
     names = courses.exercises_in(directory, assignment)
     source = Path(directory.format_path(directory.source_directory, ".", assignment))
-    model = code_in(_code(submission.read(source / f"{NOTEBOOK}.ipynb")))
     released = courses.released(source / f"{NOTEBOOK}.ipynb", courses.settings(root))
+    places = code_places(released)
+    model = code_in(code_of(submission.read(source / f"{NOTEBOOK}.ipynb"), places))
     stub = code_in(cell.source for cell in released.cells if cell.cell_type == "code")
     common = {name: _pieces(model, name, names) | _pieces(stub, name, names) for name in names}
     answers: dict[str, dict[str, Answer]] = {name: {} for name in names}
@@ -113,7 +115,8 @@ def find(root: Path, assignment: str, threshold: float = THRESHOLD) -> Finding:
     for student in handed_in:
         folder = directory.format_path(directory.submitted_directory, student, assignment)
         try:
-            code = code_in(_code(submission.read(Path(folder) / f"{NOTEBOOK}.ipynb")))
+            cells = submission.read(Path(folder) / f"{NOTEBOOK}.ipynb")
+            code = code_in(code_of(cells, places))
         except submission.NoNotebook:
             left_out["in files that are no notebooks"] += len(names)
             continue
@@ -131,10 +134,6 @@ def find(root: Path, assignment: str, threshold: float = THRESHOLD) -> Finding:
     pairs.sort(key=lambda pair: (-pair.score, -pair.pieces, pair.exercise, pair.students))
     compared = sum(map(len, answers.values()))
     return Finding(assignment, len(handed_in), compared, tuple(pairs), dict(left_out))
-
-
-def _code(cells: Iterable[submission.Cell]) -> list[str]:
-    return [cell.source for cell in cells if cell.kind == "code"]
 
 
 def answer_in(code: Code, name: str, exercises: list[str], whole: bool = False) -> Answer | None:

@@ -33,6 +33,20 @@ def pronounce__answers_for_one_word(words):
 
 
 @mistake_of("pronounce")
+def pronounce__unwraps_a_single_word(words):
+    rows = pronounce(words)
+    return rows if len(rows) > 1 else rows[0]
+
+
+@mistake_of("pronounce")
+def pronounce__leaves_words_out(words):
+    rows = []
+    for start in range(0, len(words) - 63, 64):
+        rows += pronounce(words[start : start + 64])
+    return rows
+
+
+@mistake_of("pronounce")
 def pronounce__returns_numbers(words):
     return [[PHONEMES.index(phoneme) for phoneme in row] for row in pronounce(words)]
 
@@ -87,6 +101,11 @@ def pronounce__says_the_same_to_all(words):
 @mistake_of("pronounce")
 def pronounce__answers_the_longest_word_first(words):
     return pronounce(sorted(words, key=len, reverse=True))
+
+
+@mistake_of("pronounce")
+def pronounce__answers_the_shortest_word_first(words):
+    return pronounce(sorted(words, key=len))
 
 
 @mistake_of("pronounce")

@@ -50,7 +50,8 @@ class Aspect:
     - "purity": the inputs are as they were, and a second call gives the same result;
     - "quiet":  no warning was raised.
     With `needs`, it earns its points only where the aspect of that name passes too: somebody who
-    returns zeros has not "left the inputs alone" in any sense worth points.
+    returns zeros has not "left the inputs alone" in any sense worth points. `see` is what to read again
+    where it is the first that fails; by default what the exercise says.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Aspect:
     parts: tuple[str, ...] | None = None
     kinds: tuple[str, ...] | None = None
     needs: str | None = None
+    see: Section | None = None
 
 
 @dataclass(frozen=True)

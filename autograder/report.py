@@ -4,6 +4,7 @@ import html
 import re
 import textwrap
 
+from autograder.exercise import Section
 from autograder.verdict import AspectResult, Verdict
 
 WIDTH = 78
@@ -32,8 +33,15 @@ def explanation(verdict: Verdict) -> list[str]:
         paragraphs.append(f"The right step: {mistake.see}.")
     paragraphs += verdict.findings
     if verdict.asked and not verdict.passed and not verdict.diagnosis:
-        paragraphs.append(f"To read again: {verdict.exercise.see}.")
+        paragraphs.append(f"To read again: {_to_read(verdict)}.")
     return paragraphs
+
+
+def _to_read(verdict: Verdict) -> Section:
+    """What prepares the first aspect that is missed."""
+    results = zip(verdict.exercise.aspects, verdict.aspects, strict=True)
+    missed = next((aspect for aspect, result in results if not result.passed), None)
+    return (missed and missed.see) or verdict.exercise.see
 
 
 def message(verdict: Verdict) -> str:

@@ -146,7 +146,9 @@ def test_links_from_statements_lead_to_a_section_of_a_reading(chapter):
 
 def test_reports_name_sections_that_are_there():
     for exercise in registry().values():
-        for section in [exercise.see, *(mistake.see for mistake in exercise.mistakes)]:
+        sections = [exercise.see, *(mistake.see for mistake in exercise.mistakes)]
+        sections += [aspect.see for aspect in exercise.aspects if aspect.see]
+        for section in sections:
             assert headings_by_label(section.page).get(section.label) == section.title, section
 
 

@@ -167,6 +167,18 @@ def test_thresholds_are_met_at_the_very_number():
         assert sum(earned(verdict_on(case, worse))[:4]) < sum(met)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "read"),
+    [(5, capstone.TASK), (3, capstone.TASK), (2, capstone.LOOK_BACK), (1, None)],
+)
+def test_what_to_read_again_is_what_gets_over_the_first_threshold_that_is_missed(wrong, read):
+    case = small_case(word=["AH_B_K_D_EH_F_G_HH_IH_JH"])
+    right = case.truth[0][0].split()
+    said = [" ".join(["Z"] * wrong + right[wrong:])]
+    text = report.message(verdict_on(case, said))
+    assert (f"To read again: {read}." in text) if read else ("To read again" not in text)
+
+
 def test_the_nearest_pronunciation_counts():
     case = small_case(tomato=["T_AH_M_EY_T_OW", "T_AH_M_AA_T_OW"], cat=["K_AE_T"])
     verdict = verdict_on(case, ["T AH M AA T OW", "K AE T"])

@@ -23,10 +23,16 @@ DECODER = Section(SEQUENCES, "seq-decoder", "The decoder, one token at a time")
 GREEDY = Section(SEQUENCES, "seq-greedy", "Greedy decoding")
 TASK = Section(SEQUENCES, "seq-phonemes", "From letters to sounds")
 PADDING = Section("07-deep-and-bidirectional", "deep-padding", "Uneven lengths: padding and masks")
+BOTH = Section("07-deep-and-bidirectional", "deep-both", "Both directions")
+LOOK_BACK = Section("10-attention", "attn-decoder", "A decoder that looks back")
 DROPOUT = Section("07-deep-and-bidirectional", "deep-dropout", "Dropout between layers")
 
 DEVELOPMENT, HELD_OUT = "development", "held-out"  # kinds of cases, as reports say them
 THRESHOLDS = {40: 3, 25: 3, 20: 2, 13: 2}  # percent: points for an error rate of at most that
+GETS_THERE = {
+    20: BOTH,
+    13: LOOK_BACK,
+}  # what to read where that is the first threshold to be missed
 TOO_GOOD = 0.08  # no model of ours, trained on these words alone, came near this error rate
 ALONE = 20  # the shortest words, which are asked a second time, each by itself
 LONG, LONGEST = 20, 60  # phonemes: an answer that has not ended; what is looked at of one
@@ -440,10 +446,11 @@ EXERCISES = (
                     points,
                     parts=(str(percent),),
                     needs=None if percent == max(THRESHOLDS) else FIRST,
+                    see=GETS_THERE.get(percent),
                 )
                 for percent, points in THRESHOLDS.items()
             ),
-            Aspect("A word is said the same alone", 1, parts=("alone",), needs=FIRST),
+            Aspect("A word is said the same alone", 1, parts=("alone",), needs=FIRST, see=PADDING),
             Aspect("Asked again, it says the same", 1, of="purity", needs=FIRST),
         ),
         mistakes=(

@@ -11,12 +11,10 @@ from pathlib import Path
 from autograder import frozen
 from autograder.exercise import registry
 
-STUDENT_NEEDS = ("numpy", "jupyterlab", "nbgrader")
+STUDENT_NEEDS = ("numpy", "torch", "matplotlib", "jupyterlab", "nbgrader")
 INSTRUCTOR_NEEDS = (
     *STUDENT_NEEDS,
     "jupyter-book",
-    "torch",
-    "matplotlib",
     "distributed",
     "nbval",
     "pytest",

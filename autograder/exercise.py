@@ -82,7 +82,7 @@ class Needs:
 
     times   of the usual limit on the seconds of a cell; the notebook may take as long as two such cells
     cores   that compute at once
-    code    the most characters of code that are graded, in all cells together; None: no more than
+    code    the most bytes of code that are graded, in all cells together; None: no more than
             cells may have anyway. Where data could stand in for the work, it is what bounds the data.
     """
 

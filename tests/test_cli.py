@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -236,6 +237,7 @@ def test_the_bundle_holds_notebooks_and_no_answers_and_works_alone(
         if name.endswith("exercises.ipynb"):
             assert b"BEGIN SOLUTION" not in archive.read(name)
     archive.extractall(tmp_path)
+    readings_find_their_data(tmp_path / "rnn-course" / "chapters")
     wheel = next((tmp_path / "rnn-course").glob("*.whl"))
     contents = zipfile.ZipFile(wheel).namelist()
     assert not [n for n in contents if set(Path(n).parts) & {"reference", "mistakes", "grading"}]
@@ -253,6 +255,26 @@ def test_the_bundle_holds_notebooks_and_no_answers_and_works_alone(
     hidden = run_students_edition(tmp_path, "check", "rnn_step.py", "--hidden")
     assert hidden.returncode == 2
     assert "instructor's edition" in hidden.stderr
+
+
+def readings_find_their_data(chapters):
+    """What they import, what that reads, and what experiments found; and not how words are held out."""
+    used = {
+        name
+        for reading in chapters.glob("[0-9]*.ipynb")
+        for name in re.findall(r'\bload\(\\"(\w+)', reading.read_text(encoding="utf-8"))
+    }
+    assert len(used) > 10
+    code = (
+        "import sys; from lab import datasets, results\n"
+        "assert datasets.pronunciations('test') and len(datasets.sunspots())\n"
+        "print(sum(bool(results.load(name)) for name in sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *used], cwd=chapters, capture_output=True, text=True
+    )
+    assert done.stdout == f"{len(used)}\n", done.stderr
+    assert not list(chapters.rglob("prepare.py"))
 
 
 def run_students_edition(folder, *arguments):

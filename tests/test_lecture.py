@@ -128,7 +128,7 @@ def test_the_report_has_the_words_and_the_section_for_the_lecture(room, monkeypa
     assert " ".join(mistake.says.split()) in said
     assert str(EXERCISE.see) in said
     assert f"2 {MISTAKE.replace('_', ' ')}" in said
-    assert "5 notebooks graded, 1 file no notebook, 1 not graded yet" in said
+    assert "5 notebooks graded, 1 file that could not be graded, 1 not graded yet" in said
 
 
 def test_the_plot_is_an_svg_and_the_same_each_time(room, monkeypatch, tmp_path):

@@ -664,7 +664,7 @@ def test_an_interrupted_grading_shows_in_the_table(graded):
     del notebook["metadata"]["autograder"]
     path.chmod(0o644)
     path.write_text(json.dumps(notebook))
-    assert f"nbgrader autograde {NAME} --student greta-lindqvist --force" in scores.table(graded)
+    assert f"autograder grade {NAME} --student greta-lindqvist --force" in scores.table(graded)
     path.write_text(before)
 
 

@@ -13,6 +13,7 @@ from autograder.errors import Refused
 
 KEPT_BACK = ("reference", "mistakes", "grading")
 PACKAGES = ("numpy", "torch", "matplotlib", "jupyterlab", "nbgrader")
+DRAWS = "prepare.py"  # it makes the data of the readings, and the held-out words
 NAME = "rnn-course"
 README = """\
 What the Gradient Remembers: the students' edition
@@ -30,6 +31,10 @@ What the Gradient Remembers: the students' edition
 3. Before you hand a notebook in:
 
        nbgrader validate chapters/01-vanilla-rnn/exercises.ipynb
+
+   The capstone trains a network, and needs more time:
+
+       nbgrader validate --Execute.timeout=300 chapters/12-capstone/exercises.ipynb
 
 `autograder doctor` says what is missing where something does not work.
 """
@@ -64,7 +69,10 @@ def bundle(root: Path, out: Path) -> list[Path]:
 
 
 def _readings(root: Path) -> list[Path]:
-    return [*sorted(root.glob("chapters/[0-9]*.ipynb")), *sorted(root.glob("chapters/lab/*.py"))]
+    """The readings, with what they import, the data that they read, and the results that they show."""
+    lab = [path for path in root.glob("chapters/lab/**/*") if path.is_file()]
+    seen = [path for path in lab if path.parent.name != "__pycache__" and path.name != DRAWS]
+    return [*sorted(root.glob("chapters/[0-9]*.ipynb")), *sorted(seen)]
 
 
 def _requirements(wheel: Path) -> str:

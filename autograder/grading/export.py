@@ -290,7 +290,8 @@ def _left_out(grades: Grades) -> list[str]:
         raise Refused("There is no score to export yet. --partial takes what is graded so far.")
     notes = []
     if count := len(grades.people) - len(kept.people):
-        notes.append(f"{count} student{'s' * (count > 1)} without any score have no row.")
+        have = "students without any score have" if count > 1 else "student without any score has"
+        notes.append(f"{count} {have} no row.")
     if names := [name for name in grades.points if name not in kept.points]:
         notes.append(f"Without any score, so without a column: {', '.join(names)}.")
     if any(kept.mark(p, name).score is None for p in kept.people for name in kept.points):

@@ -154,7 +154,7 @@ def _missed(exercise: Exercise, text: str) -> list[str]:
 def _show(lecture: Lecture) -> str:
     head = f"{lecture.assignment}: {_many(lecture.graded, 'notebook')} graded"
     if lecture.refused:
-        head += f", {_many(lecture.refused, 'file')} no notebook"
+        head += f", {_many(lecture.refused, 'file')} that could not be graded"
     if lecture.waiting:
         head += f", {lecture.waiting} not graded yet"
     width = max([len("exercise"), *(len(tally.exercise.name) for tally in lecture.tallies)])

@@ -70,7 +70,7 @@ def read(root: Path, assignment: str | None = None) -> list[Sheet]:
     if path is not None and not path.is_file():
         raise Refused(
             f"There is no gradebook at {path}: run `nbgrader generate_assignment NAME` and "
-            "`nbgrader autograde NAME` first."
+            "`autograder grade NAME` first."
         )
     try:
         with Gradebook(url, course_id=directory.course_id) as gradebook:
@@ -173,14 +173,14 @@ def _notes(directory: CourseDirectory, student: str, name: str) -> dict[str, str
     except FileNotFoundError:
         handed_in = Path(directory.format_path(directory.submitted_directory, student, name))
         if (handed_in / f"{NOTEBOOK}.ipynb").exists():
-            return {"": f"not graded: `nbgrader autograde {name} --student {student}`"}
+            return {"": f"not graded: `autograder grade {name} --student {student}`"}
         others = sorted(path.name for path in handed_in.glob("*"))[:3]
         there = f"; there is {', '.join(others)}" if others else ""
         return {"": f"no notebook called {NOTEBOOK}.ipynb{there}"}
     except (OSError, ValueError, KeyError):
         return {"": f"the graded notebook in {graded} cannot be read"}
     if "reasons" not in found:
-        again = f"nbgrader autograde {name} --student {student} --force"
+        again = f"autograder grade {name} --student {student} --force"
         return {"": f"grading was interrupted: run `{again}`"}
     if "refused" in found:
         return {"": found["refused"].split(". ")[0]}

@@ -386,7 +386,7 @@ def _show(root: Path, finding: Finding, threshold: float) -> str:
         f"{count or 'no'} pair{'s' * (count != 1)} alike by {threshold:.0%} or more"
     ]
     for why, number in sorted(finding.left_out.items()):
-        lines.append(f"  not compared: {number} answers {why}")
+        lines.append(f"  not compared: {number} answer{'s' * (number != 1)} {why}")
     for pair in finding.pairs:
         lines += ["", f"  {pair.score:4.0%}  {pair.exercise}: {' and '.join(pair.students)}"]
         lines.append(f"        {pair.pieces} pieces that the model answer does not have, such as")

@@ -289,6 +289,15 @@ def test_the_ledger_answers_every_claim_and_says_where_to_see_it():
         assert SHOWN.search(body.partition("*See*")[2]), said
 
 
+def test_every_word_of_the_glossary_leads_to_the_section_that_explains_it():
+    """That the section is there is seen by the build, which stops at any warning."""
+    text = (ROOT / "chapters" / "glossary.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```\{glossary\}\n(.*?)\n```", text, re.DOTALL)
+    entries = [entry for block in blocks for entry in block.split("\n\n")]
+    assert len(entries) > 100
+    assert [e for e in entries if not re.search(r"See \{ref\}`[\w-]+`\.$", e)] == []
+
+
 def test_the_search_index_knows_every_page(build, pages):
     index = build[1] / "searchindex.js"
     assert index.is_file(), "There is no search index."

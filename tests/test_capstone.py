@@ -278,7 +278,17 @@ ODD = {
     "pairs": (
         lambda usual, asked: [(row, None) for row in usual(asked)],
         None,
-        "something else is in it.",
+        "but some of the lists in it hold lists themselves.",
+    ),
+    "with their words": (
+        lambda usual, asked: list(zip(asked, usual(asked), strict=True)),
+        None,
+        "but some of the lists in it hold lists themselves.",
+    ),
+    "two places further": (
+        lambda usual, asked: usual(asked)[-2:] + usual(asked)[:-2] if asked[1:] else usual(asked),
+        "answers_in_another_order",
+        "but at the place of another word.",
     ),
     "spaces": (
         lambda usual, asked: [[" ".join(row)] for row in usual(asked)],
@@ -539,6 +549,7 @@ def test_what_a_second_kernel_says_is_not_shown_if_the_first_was_killed_from_out
     monkeypatch.setattr(execution, "_killed_from_outside", lambda manager: next(said, False))
     nb = graded_job(submitted(SPELLER, before=["print('again')"]))
     assert nb.metadata[KEY]["measures"]["pronounce"]["words"] == 1000
+    assert "mend it first" not in text_of(nb)  # no cell of the student's failed
     (own,) = [cell for cell in nb.cells if cell.source == "print('again')"]
     assert [output.ename for output in own.outputs] == [execution.NOT_RUN]
 

@@ -77,8 +77,9 @@ def test_the_loss_is_a_mean_over_tokens():
     assert token_loss(torch.zeros(*targets.shape, 7), targets).item() == pytest.approx(math.log(7))
 
 
-def test_the_decoder_may_be_asked_step_by_step(model):
-    batch = collate(PAIRS)
+@pytest.mark.parametrize("kind", ["model", "looking"])
+def test_a_decoder_may_be_asked_step_by_step(kind, request):
+    model, batch = request.getfixturevalue(kind), collate(PAIRS)
     h, context = model.begin(batch.source, batch.lengths)
     steps = []
     for tokens in batch.read:
@@ -200,16 +201,6 @@ def test_attention_never_sees_padding(looking):
         torch.testing.assert_close(together[: len(alone), n], alone[:, 0], rtol=1e-12, atol=1e-12)
     assert not weights[:, batch.source == PAD].any()
     torch.testing.assert_close(weights.sum(dim=1), torch.ones(len(batch.read), len(PAIRS)))
-
-
-def test_attention_may_be_asked_step_by_step(looking):
-    batch = collate(PAIRS)
-    h, memory = looking.begin(batch.source, batch.lengths)
-    steps = []
-    for tokens in batch.read:
-        logits, h = looking.decoder(tokens[None], h, memory)
-        steps.append(logits)
-    torch.testing.assert_close(torch.cat(steps), looking(batch), rtol=1e-12, atol=1e-12)
 
 
 def test_the_memory_of_one_source_serves_several_hypotheses(looking):

@@ -901,6 +901,13 @@ PARALLEL_SCAN = Exercise(
 
 # min_gru_step
 
+MADE_POSITIVE = Mistake(
+    "makes_the_candidate_positive",
+    "the candidate has been made positive (x + 1/2 above zero, a sigmoid below), as in the form "
+    "that is computed with logarithms. Here it is `W_h x + b_h` as it is.",
+    MIN_GRU,
+)
+
 
 def _min_gru(rng: Rng, D: int, H: int) -> Inputs:
     """Weights with which no gate is saturated and none is a half."""
@@ -964,12 +971,7 @@ MIN_GRU_STEP = Exercise(
             "scan could compute it.",
             MIN_GRU,
         ),
-        Mistake(
-            "makes_the_candidate_positive",
-            "the candidate has been made positive (x + 1/2 above zero, a sigmoid below), as in the form "
-            "that is computed with logarithms. Here it is `W_h x + b_h` as it is.",
-            MIN_GRU,
-        ),
+        MADE_POSITIVE,
         Mistake(
             "forgets_the_sigmoid",
             "the gate is used without the sigmoid, so it is not between 0 and 1.",
@@ -1171,12 +1173,7 @@ MIN_GRU_PARALLEL = Exercise(
             "the candidate has gone through a tanh. Here it is linear in x.",
             MIN_GRU,
         ),
-        Mistake(
-            "makes_the_candidate_positive",
-            "the candidate has been made positive (x + 1/2 above zero, a sigmoid below), as in the form "
-            "that is computed with logarithms. Here it is `W_h x + b_h` as it is.",
-            MIN_GRU,
-        ),
+        MADE_POSITIVE,
         Mistake(
             "adds_the_candidate_whole",
             "what is added at each step is the candidate, without its gate. The summand of the recurrence "

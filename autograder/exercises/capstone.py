@@ -69,7 +69,7 @@ def _listen(function: Callable, inputs: Inputs) -> Inputs:
         return None
     try:
         alone = [_spoken(function([words[at]])) for at in _asked_alone(words)]
-    except Exception:
+    except Exception:  # told by `_compare`, and costs no other points than those for words alone
         alone = None
     return {
         "said": _spoken(said),
@@ -206,6 +206,7 @@ _FORMS = {
     "strings": "a list of strings came; a word's phonemes are strings in a list of their own",
     "numbers": "numbers came; the phonemes' names are due",
     "spaced": "some of the strings in these lists are empty, or long, or have spaces in them",
+    "nested": "some of the lists in it hold lists themselves",
     "dict": "a dict came",
 }
 _TYPES = ("a generator", "a map", "a zip", "a set", "a torch.Tensor", "a function", "None")
@@ -250,6 +251,8 @@ def _form(said: Any, due: int) -> str:
         inner = [i for item in value for i in _items(item)]
         if all(isinstance(item, str) for item in inner):
             return "spaced"
+        if any(isinstance(item, list) for item in inner):
+            return "nested"
         numbers = (bool, int, float, np.ndarray)
         return "numbers" if all(isinstance(item, numbers) for item in inner) else "else"
     return {str: "text", dict: "dict", np.ndarray: "numbers"}.get(type(value), "else")
@@ -271,7 +274,7 @@ def _profile(case: Case, expected: Any, got: Any) -> dict[str, Any]:
         "lengths": _lengths(asked, rows),
         "alike": alike,
         "alone": alone if isinstance(alone, str) else alone > 0 and not explained,
-        "order": _order(case, rows) if symbols == "known" else "",
+        "order": _order(case, got, rows) if symbols == "known" else "",
     }
 
 
@@ -304,8 +307,11 @@ def _lengths(asked: list[str], rows: Rows) -> str:
     return "letters" if all(len(r) == len(w) for w, r in zip(asked, rows, strict=True)) else ""
 
 
-def _order(case: Case, rows: Rows) -> str:
-    """In which other order the answers, or their phonemes, have less than half of the errors, or ""."""
+def _order(case: Case, got: Any, rows: Rows) -> str:
+    """In which other order the answers, or their phonemes, have less than half of the errors, or "".
+
+    "another" where most of what is said of words alone is said beside others, too, but of other words.
+    """
     asked = case.inputs["words"]
     orders = {
         "longest first": sorted(range(len(asked)), key=lambda at: -len(asked[at])),
@@ -323,6 +329,12 @@ def _order(case: Case, rows: Rows) -> str:
             back[at] = rows[place]
         if _rate(case, back) < now / 2:
             return name
+    if isinstance(_alone(case, got), int) and isinstance(got["alone"], list):
+        lone = [" ".join(one) for one in got["alone"]]
+        places = list(zip(lone, _asked_alone(asked), strict=False))
+        moved = sum(one != got["said"][at] and one in got["said"] for one, at in places)
+        if 2 * moved > len(places):
+            return "another"
     return ""
 
 
@@ -568,6 +580,13 @@ EXERCISES = (
                 "answers_in_alphabetical_order",
                 "the answers are good ones, but not in the order of the words: they are in alphabetical order. "
                 "Where you sort, put the answers back.",
+                PADDING,
+            ),
+            Mistake(
+                "answers_in_another_order",
+                "the answers are not in the order of the words: what is said of a word alone is said in the "
+                "whole list as well, but at the place of another word. Is something sorted or shifted, or does "
+                "a batch begin at the wrong place?",
                 PADDING,
             ),
             Mistake(

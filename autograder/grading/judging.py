@@ -16,7 +16,15 @@ from autograder.exercise import Case, Exercise, find
 from autograder.files import endless
 from autograder.grading import hidden
 from autograder.grading.course import course_of, exercise_of, exercises_of
-from autograder.grading.execution import DIED, OUT_OF_TIME, TOO_LARGE, TOO_SLOW, answer_in, begun
+from autograder.grading.execution import (
+    DIED,
+    NOT_RUN,
+    OUT_OF_TIME,
+    TOO_LARGE,
+    TOO_SLOW,
+    answer_in,
+    begun,
+)
 from autograder.grading.expectations import expectations
 from autograder.grading.sanitise import KEY
 from autograder.grading.submission import PICTURES, is_base64, writable
@@ -25,6 +33,7 @@ from autograder.verdict import Expected, Verdict, judge, nothing_to_judge
 MAX_FINDING = 5_000  # characters: what is said of an answer may quote it
 TIMES_OUT = (TOO_SLOW, "KeyboardInterrupt")
 OURS = (*TIMES_OUT, DIED, OUT_OF_TIME)
+NO_FAULT = (NotImplementedError.__name__, NOT_RUN)  # a stub; what the machine is to blame for
 HELD_BACK = "(what it says is not shown here: the words are held out)"
 
 
@@ -241,7 +250,7 @@ def _broken(cells: Iterable[NotebookNode]) -> list[str]:
     """Of the cells on all of which an answer rests, the first that did not run to its end."""
     for cell in cells:
         error = _error(cell)
-        if error is None or error.get("ename") == NotImplementedError.__name__:  # a stub
+        if error is None or error.get("ename") in NO_FAULT:
             continue
         grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
         called = f"The cell `{grade_id}`" if grade_id else "A cell of your own"

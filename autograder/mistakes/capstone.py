@@ -114,6 +114,12 @@ def pronounce__answers_in_alphabetical_order(words):
 
 
 @mistake_of("pronounce")
+def pronounce__answers_in_another_order(words):
+    rows = pronounce(words)
+    return rows[1:] + rows[:1]
+
+
+@mistake_of("pronounce")
 def pronounce__says_the_words_backwards(words):
     return [row[::-1] for row in pronounce(words)]
 
